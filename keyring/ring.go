@@ -1,0 +1,265 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say how a ring lets its keys live. All fields are required.
+type Options struct {
+	Algorithm Algorithm
+	// DangerouslySignWithRS256 allows Algorithm to be RS256, whose padding
+	// (PKCS #1 v1.5) current guidance disallows.
+	DangerouslySignWithRS256 bool
+	// Rotation is how long a key signs; at least twice Publication.
+	Rotation time.Duration
+	// Publication is how long a key is in the key set before it signs, so
+	// that every verifier's cache knows it by then; at least a second.
+	Publication time.Duration
+	// TokenLife is the longest time for which a token may still be presented
+	// after it was signed, leeway included. A key retires for that long.
+	TokenLife time.Duration
+}
+
+func (o Options) validate() error {
+	var faults []error
+	switch {
+	case o.Algorithm == EdDSA, o.Algorithm == ES256:
+	case o.Algorithm == RS256 && o.DangerouslySignWithRS256:
+	default:
+		faults = append(faults, fmt.Errorf("signing algorithm %q: %w", o.Algorithm, ErrAlgorithm))
+	}
+	if o.Publication < time.Second {
+		faults = append(faults, fmt.Errorf("publication of %v is too short; give at least 1s", o.Publication))
+	}
+	if o.Rotation < 2*o.Publication {
+		faults = append(faults, fmt.Errorf("rotation of %v is too short; give at least twice the publication of %v", o.Rotation, o.Publication))
+	}
+	if o.TokenLife <= 0 {
+		faults = append(faults, errors.New("token life is missing; give the longest life of an access token"))
+	}
+	return errors.Join(faults...)
+}
+
+// A Ring holds the signing keys of one process and keeps them in step with
+// the store. It is safe for concurrent use; [Ring.Signer] and [Ring.Set] never
+// block.
+type Ring struct {
+	store  Store
+	master *Master
+	opts   Options
+
+	mu     sync.Mutex           // serialises Sync
+	opened map[string]*Signer   // guarded by mu: what was opened and proved, by key id
+	view   atomic.Pointer[view] // replaced whole
+}
+
+type view struct {
+	signer *Signer
+	set    *Set
+}
+
+// Open loads the keys, makes the first one if there is none, and proves each.
+// It fails with [ErrWrongMaster] before it changes anything if a stored key
+// was sealed under another master key.
+func Open(ctx context.Context, store Store, master *Master, opts Options) (*Ring, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	r := &Ring{store: store, master: master, opts: opts, opened: make(map[string]*Signer)}
+	if _, err := r.Sync(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Signer returns the key that signs now.
+func (r *Ring) Signer() *Signer { return r.view.Load().signer }
+
+// Set returns the keys that verify now.
+func (r *Ring) Set() *Set { return r.view.Load().set }
+
+// Sync brings the ring in step with the store: it makes whatever change is
+// due, loads the keys, and swaps the view. It returns the changes that this
+// call itself made, for the record. If it fails, the old view stays.
+func (r *Ring) Sync(ctx context.Context) ([]Change, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var made []Change
+	// Another process may be first; a few rounds settle that.
+	for range 8 {
+		records, now, err := r.store.Keys(ctx)
+		if err != nil {
+			return made, fmt.Errorf("keyring: load keys: %w", err)
+		}
+		next, err := r.build(records)
+		if err != nil {
+			return made, err
+		}
+		changes, err := r.plan(records, now)
+		if err != nil {
+			return made, err
+		}
+		if len(changes) == 0 {
+			r.view.Store(next)
+			return made, nil
+		}
+		switch err := r.store.ChangeKeys(ctx, changes); {
+		case err == nil:
+			made = append(made, changes...)
+		case !errors.Is(err, ErrConflict):
+			return made, fmt.Errorf("keyring: change keys: %w", err)
+		}
+	}
+	return made, ErrConflict
+}
+
+// Rotate publishes a next key, which signs after the publication time, and
+// returns it. If a next key is already published, that one is returned.
+func (r *Ring) Rotate(ctx context.Context) (Record, error) {
+	records, now, err := r.store.Keys(ctx)
+	if err != nil {
+		return Record{}, fmt.Errorf("keyring: load keys: %w", err)
+	}
+	if next := in(Next, records); next != nil {
+		return *next, nil
+	}
+	fresh, err := newRecord(r.master, r.opts.Algorithm, Next, now, now.Add(r.opts.Publication))
+	if err != nil {
+		return Record{}, err
+	}
+	if err := r.store.ChangeKeys(ctx, []Change{{To: fresh}}); err != nil {
+		return Record{}, fmt.Errorf("keyring: publish key: %w", err)
+	}
+	_, err = r.Sync(ctx)
+	return fresh, err
+}
+
+// ErrNoKey says that there is no such key to withdraw.
+var ErrNoKey = errors.New("no key of that id verifies tokens; see the list of keys")
+
+// Withdraw ends a key at once: what it signed is refused here when Withdraw
+// returns, and elsewhere at the next Sync. If it was the active one, another
+// takes its place in the same transaction, without publication: better an
+// unknown key for a moment than a stolen one.
+func (r *Ring) Withdraw(ctx context.Context, id string) error {
+	records, now, err := r.store.Keys(ctx)
+	if err != nil {
+		return fmt.Errorf("keyring: load keys: %w", err)
+	}
+	for _, record := range records {
+		if record.ID != id || record.State == Gone || record.State == Withdrawn {
+			continue
+		}
+		changes := []Change{move(record, Withdrawn, now, time.Time{})}
+		if record.State == Active {
+			successor, err := r.successor(records, now)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, successor)
+		}
+		if err := r.store.ChangeKeys(ctx, changes); err != nil {
+			return fmt.Errorf("keyring: withdraw key: %w", err)
+		}
+		_, err := r.Sync(ctx)
+		return err
+	}
+	return fmt.Errorf("key %q: %w", id, ErrNoKey)
+}
+
+// successor makes some key active now: the published one, or a new one.
+func (r *Ring) successor(records []Record, now time.Time) (Change, error) {
+	if next := in(Next, records); next != nil {
+		return move(*next, Active, now, time.Time{}), nil
+	}
+	fresh, err := newRecord(r.master, r.opts.Algorithm, Active, now, time.Time{})
+	return Change{To: fresh}, err
+}
+
+// plan returns the changes that are due, all of one transaction. Order
+// matters to stores with constraints: a state is left before it is entered.
+func (r *Ring) plan(records []Record, now time.Time) ([]Change, error) {
+	var changes []Change
+	for _, record := range records {
+		if record.State == Retiring && !now.Before(record.DueAt) {
+			changes = append(changes, move(record, Gone, now, time.Time{}))
+		}
+	}
+	active, next := in(Active, records), in(Next, records)
+	switch {
+	case active == nil:
+		first, err := r.successor(records, now)
+		return append(changes, first), err
+	case next != nil && !now.Before(next.DueAt):
+		changes = append(changes,
+			move(*active, Retiring, now, now.Add(r.opts.TokenLife)),
+			move(*next, Active, now, time.Time{}))
+	case next == nil && now.Sub(active.ChangedAt) >= r.opts.Rotation-r.opts.Publication:
+		fresh, err := newRecord(r.master, r.opts.Algorithm, Next, now, now.Add(r.opts.Publication))
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, Change{To: fresh})
+	}
+	return changes, nil
+}
+
+// build opens what is new and makes the view. Every key is checked, and every
+// private key proved, before any of them is used.
+func (r *Ring) build(records []Record) (*view, error) {
+	v := &view{}
+	var public []*PublicKey
+	for i := range records {
+		record := &records[i]
+		if record.State == Gone || record.State == Withdrawn {
+			delete(r.opened, record.ID)
+			continue
+		}
+		key, err := record.public()
+		if err != nil {
+			return nil, err
+		}
+		public = append(public, key)
+		if record.State == Retiring {
+			delete(r.opened, record.ID)
+			continue
+		}
+		signer := r.opened[record.ID]
+		if signer == nil {
+			if signer, err = record.signer(r.master, key); err != nil {
+				return nil, err
+			}
+			r.opened[record.ID] = signer
+		}
+		if record.State == Active {
+			v.signer = signer
+		}
+	}
+	set, err := newSet(public)
+	v.set = set
+	return v, err
+}
+
+func in(state State, records []Record) *Record {
+	for i := range records {
+		if records[i].State == state {
+			return &records[i]
+		}
+	}
+	return nil
+}
+
+// move changes the state of a record; from Retiring on it has no private key.
+func move(r Record, to State, now, due time.Time) Change {
+	from := r.State
+	r.State, r.ChangedAt, r.DueAt = to, now, due
+	if to != Next && to != Active {
+		r.Sealed = nil
+	}
+	return Change{From: from, To: r}
+}

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// An EventLog keeps events.
+type EventLog interface {
+	// Append stores the events in order, durably on return.
+	Append(ctx context.Context, events []Event) error
+}
+
+// A Recorder writes events to a log and to a store without ever making a
+// request wait: what does not fit in its queue is counted as dropped. It is
+// safe for concurrent use.
+type Recorder struct {
+	log     *slog.Logger
+	store   EventLog
+	now     func() time.Time
+	queue   chan Event
+	dropped atomic.Uint64
+}
+
+// maxEvents bounds the queue, and the batch that is stored at once.
+const maxEvents = 4096
+
+// NewRecorder returns a recorder; [Recorder.Run] does its writing.
+func NewRecorder(log *slog.Logger, store EventLog, now func() time.Time) *Recorder {
+	return &Recorder{log: log, store: store, now: now, queue: make(chan Event, maxEvents)}
+}
+
+// Record takes in one event. It never blocks.
+func (r *Recorder) Record(e Event) {
+	if e.Time.IsZero() {
+		e.Time = r.now()
+	}
+	e.Time = e.Time.UTC()
+	select {
+	case r.queue <- e:
+	default:
+		r.dropped.Add(1)
+	}
+}
+
+// Dropped returns how many events found the queue full or the store failing.
+// Those are gone from the store; what reached the log stays there.
+func (r *Recorder) Dropped() uint64 { return r.dropped.Load() }
+
+// Run writes until the context ends, and then what is still queued. Call it
+// once.
+func (r *Recorder) Run(ctx context.Context) {
+	for {
+		select {
+		case e := <-r.queue:
+			r.write(ctx, e)
+		case <-ctx.Done():
+			for {
+				select {
+				case e := <-r.queue:
+					r.write(context.WithoutCancel(ctx), e)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// write takes whatever else is queued along with the first event.
+func (r *Recorder) write(ctx context.Context, first Event) {
+	batch := []Event{first}
+	for len(batch) < maxEvents && len(r.queue) > 0 {
+		batch = append(batch, <-r.queue)
+	}
+	for i := range batch {
+		r.log.LogAttrs(ctx, slog.LevelInfo, string(batch[i].Type), batch[i].attrs()...)
+	}
+	// A write must not hang for ever, or the queue would only drop.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := r.store.Append(ctx, batch); err != nil {
+		r.dropped.Add(uint64(len(batch)))
+		r.log.LogAttrs(ctx, slog.LevelError, "events were not stored", slog.Int("events", len(batch)), slog.Any("error", err))
+	}
+}
+
+// attrs are the fields that are set. slog's handlers escape what a client
+// chose, so that one event stays one line.
+func (e *Event) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.Time("event_time", e.Time)}
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	text("reason", e.Reason)
+	text("user", e.UserID)
+	text("session", e.Session)
+	if e.Generation != 0 {
+		attrs = append(attrs, slog.Uint64("generation", uint64(e.Generation)))
+	}
+	text("client", e.ClientID)
+	text("actor", e.Actor)
+	text("key", e.Key)
+	text("address", e.Address)
+	text("user_agent", e.UserAgent)
+	text("request", e.RequestID)
+	return attrs
+}

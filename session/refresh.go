@@ -1,0 +1,284 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pawlauth/pawl/token"
+)
+
+// A Renewal is a request for new tokens.
+type Renewal struct {
+	Refresh        string    // the refresh token as presented
+	Transport      Transport // how it was presented
+	ClientID       string    // as named by the client; empty: not named
+	Scope          string    // asked for; empty: what was granted
+	Witness        ID        // the session that the access cookie names; zero: none
+	Thumbprint     string    // of the key that was proved; empty: none
+	IdempotencyKey string    // the same on every retry of one attempt; empty: none
+	Origin         Origin
+}
+
+// Refresh renews a session. It returns the newest tokens, a [*Refusal],
+// [ErrUnavailable], [ErrBusy], or the context's error.
+//
+// All renewals in flight are loaded, decided and replaced together; while one
+// batch commits, the next one gathers. The state is stored before anything is
+// signed: whoever sees ErrUnavailable, or no answer, may try again with the
+// same token.
+func (e *Engine) Refresh(ctx context.Context, r Renewal) (Issued, error) {
+	t, err := e.Codec.Open(r.Refresh)
+	if err != nil {
+		e.Record(Event{Type: EventRenewalRefused, Reason: string(ReasonNotOurs), Origin: r.Origin})
+		return Issued{}, &Refusal{Reason: ReasonNotOurs}
+	}
+	a := &attempt{renewal: &r, token: t}
+	if err := e.queue.run(ctx, a, e.process); err != nil {
+		return Issued{}, err
+	}
+	if a.err != nil {
+		return Issued{}, a.err
+	}
+	if err := e.report(a); err != nil {
+		return Issued{}, err
+	}
+	return e.mint(&a.row, a.now, cmp.Or(r.Scope, a.row.Scope))
+}
+
+// report records what was decided, and returns the refusal if it was one.
+func (e *Engine) report(a *attempt) error {
+	d, row, from := &a.decision, &a.row, a.renewal.Origin
+	presented := a.token.Generation
+	switch {
+	case d.verdict == refuse && d.change != nil:
+		e.Ended(row.ID)
+		e.record(EventEnded, row, presented, d.reason, from)
+		return &Refusal{Reason: d.reason, Ended: true}
+	case d.verdict == refuse:
+		e.record(EventRenewalRefused, row, presented, d.reason, from)
+		return &Refusal{Reason: d.reason}
+	case d.verdict == rotate:
+		e.record(EventRenewed, row, presented, "", from)
+	case d.reason == ReasonStoreBehind:
+		e.record(EventCaughtUp, row, presented, d.reason, from)
+	case d.late:
+		e.record(EventRepeated, row, presented, "late", from)
+	default:
+		e.record(EventRepeated, row, presented, d.reason, from)
+	}
+	return nil
+}
+
+// maxRounds is how often a batch is decided anew because somebody else was
+// quicker.
+const maxRounds = 8
+
+// process loads, decides and replaces one batch: two round trips, whatever
+// its size. Requests for one session are decided one after the other in
+// memory and stored as one change.
+func (e *Engine) process(ctx context.Context, batch []*attempt) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+	defer cancel()
+	for range maxRounds {
+		var err error
+		if batch, err = e.round(ctx, batch); err != nil {
+			failAll(batch, fmt.Errorf("%w: %w", ErrUnavailable, err))
+			return
+		}
+		if len(batch) == 0 {
+			return
+		}
+	}
+	failAll(batch, fmt.Errorf("%w: too much contention", ErrUnavailable))
+}
+
+func failAll(batch []*attempt, err error) {
+	for _, a := range batch {
+		a.err = err
+	}
+}
+
+// loaded is a row of the batch: as it will be once change is stored.
+type loaded struct {
+	row    Row
+	change *Change // nil: nothing to store
+	err    error   // of storing the change
+}
+
+// round decides a batch once and returns the attempts whose rows had moved
+// on. An error means that nothing was decided.
+func (e *Engine) round(ctx context.Context, batch []*attempt) ([]*attempt, error) {
+	ids := make([]ID, 0, len(batch))
+	for _, a := range batch {
+		ids = append(ids, a.token.Session)
+	}
+	slices.SortFunc(ids, ID.Compare)
+	ids = slices.Compact(ids)
+	rows, now, err := e.Store.Load(ctx, ids)
+	if err != nil {
+		return batch, fmt.Errorf("load: %w", err)
+	}
+	known := make(map[ID]*loaded, len(rows))
+	for i := range rows {
+		known[rows[i].ID] = &loaded{row: rows[i]}
+	}
+	for _, a := range batch {
+		e.decide(a, known[a.token.Session], now)
+	}
+	e.store(ctx, ids, known)
+	var again []*attempt
+	for _, a := range batch {
+		l := known[a.token.Session]
+		switch {
+		case l == nil || l.err == nil:
+		case errors.Is(l.err, ErrConflict):
+			again = append(again, a)
+		default:
+			a.err = fmt.Errorf("%w: replace: %w", ErrUnavailable, l.err)
+		}
+	}
+	return again, nil
+}
+
+// decide judges one attempt and applies the outcome to the row in memory, for
+// the next attempt of the same session.
+func (e *Engine) decide(a *attempt, l *loaded, now time.Time) {
+	a.now, a.row, a.decision = now, Row{ID: a.token.Session}, decision{reason: ReasonUnknown}
+	if l == nil {
+		return
+	}
+	a.decision = decide(&l.row, a.token.Generation, proofs{
+		genuine:    e.Codec.Genuine(a.token, l.row.Salt),
+		transport:  a.renewal.Transport,
+		client:     a.renewal.ClientID,
+		scope:      a.renewal.Scope,
+		witness:    a.renewal.Witness,
+		thumbprint: a.renewal.Thumbprint,
+		key:        HashKey(l.row.ID, a.renewal.IdempotencyKey),
+	}, now, &e.Policy)
+	if c := a.decision.change; c != nil {
+		l.row = l.row.Apply(*c, now)
+		merged := *c
+		if l.change != nil {
+			merged.From = l.change.From
+		}
+		l.change = &merged
+	}
+	a.row = l.row
+}
+
+// store replaces every row that has a change, and notes each one's error.
+func (e *Engine) store(ctx context.Context, ids []ID, known map[ID]*loaded) {
+	var changes []Change
+	for _, id := range ids {
+		if l := known[id]; l != nil && l.change != nil {
+			changes = append(changes, *l.change)
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	for i, err := range e.Store.Replace(ctx, changes) {
+		known[changes[i].ID].err = err
+	}
+}
+
+// An attempt is one renewal on its way through a batch.
+type attempt struct {
+	renewal *Renewal
+	token   token.Refresh
+
+	decision decision
+	row      Row
+	now      time.Time
+	err      error
+
+	done chan struct{} // closed when the fields above are set
+	lead chan struct{} // receives when this attempt must lead the next batch
+}
+
+// maxBatch is how many renewals are decided together. Beyond it a batch gains
+// nothing and its first request waits.
+const maxBatch = 256
+
+// A queue gathers attempts into batches without a goroutine of its own: the
+// first to come leads, decides for all that wait, and hands the lead to the
+// first of those that came meanwhile.
+type queue struct {
+	max int
+
+	mu      sync.Mutex
+	leading bool       // guarded by mu
+	waiting []*attempt // guarded by mu
+}
+
+func (q *queue) run(ctx context.Context, a *attempt, process func(context.Context, []*attempt)) error {
+	a.done, a.lead = make(chan struct{}), make(chan struct{}, 1)
+	q.mu.Lock()
+	if len(q.waiting) >= q.max {
+		q.mu.Unlock()
+		return ErrBusy
+	}
+	q.waiting = append(q.waiting, a)
+	if !q.leading {
+		q.leading = true
+		a.lead <- struct{}{}
+	}
+	q.mu.Unlock()
+
+	select {
+	case <-a.lead:
+		q.leadBatch(ctx, process)
+		<-a.done // our own attempt was the first of the batch
+		return nil
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return q.leave(ctx, a)
+	}
+}
+
+func (q *queue) leadBatch(ctx context.Context, process func(context.Context, []*attempt)) {
+	q.mu.Lock()
+	n := min(len(q.waiting), maxBatch)
+	batch := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	q.mu.Unlock()
+	defer func() {
+		for _, a := range batch {
+			close(a.done)
+		}
+		q.mu.Lock()
+		q.passLead()
+		q.mu.Unlock()
+	}()
+	process(ctx, batch)
+}
+
+// passLead needs mu and the lead.
+func (q *queue) passLead() {
+	if q.leading = len(q.waiting) > 0; q.leading {
+		q.waiting[0].lead <- struct{}{}
+	}
+}
+
+// leave takes an attempt out whose caller has gone. One that is being decided
+// stays in its batch: its outcome is stored, and its caller sees none.
+func (q *queue) leave(ctx context.Context, a *attempt) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.waiting, a); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		select {
+		case <-a.lead:
+			q.passLead()
+		default:
+		}
+	}
+	return ctx.Err()
+}
