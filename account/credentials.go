@@ -1,0 +1,35 @@
+package account
+
+import "errors"
+
+// ErrCredentials is the one answer to whoever does not prove to be an enabled user.
+var ErrCredentials = errors.New("user name or password is wrong")
+
+// What [Reason] returns. They are for the log and for events; an answer that told them apart would tell which users exist.
+const (
+	ReasonUnknownUser     = "unknown_user"
+	ReasonMalformedName   = "malformed_name"
+	ReasonWrongPassword   = "wrong_password"
+	ReasonDisabled        = "disabled"
+	ReasonPasswordSize    = "password_size"    // empty, or longer than MaxPasswordBytes
+	ReasonPasswordChanged = "password_changed" // since it was verified
+	ReasonUnusableHash    = "unusable_hash"    // the stored one; see ErrHash
+)
+
+// Reason returns why err, which matches [ErrCredentials], was returned, or "" for any other error.
+func Reason(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.reason
+	}
+	return ""
+}
+
+// refusal is ErrCredentials with a reason. It shows the reason neither in its text nor by unwrapping to another error, on
+// purpose: a caller that matched ErrNotFound first would answer differently.
+type refusal struct{ reason string }
+
+func (*refusal) Error() string { return ErrCredentials.Error() }
+
+func (*refusal) Is(target error) bool { return target == ErrCredentials }
+
+func refuse(reason string) error { return &refusal{reason: reason} }

@@ -1,0 +1,82 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"unicode/utf8"
+)
+
+const (
+	// MaxPasswordBytes bounds a password before it is hashed, in bytes. It is far above the 64 characters that must be
+	// possible (OWASP ASVS 5.0 §6.2.9) and keeps the cost of hashing independent of what a stranger sends.
+	MaxPasswordBytes = 1024
+	// MinPasswordRunes is the least length of a password that is being set, in runes (OWASP ASVS 5.0 §6.2.1). It is the only
+	// rule about what a password contains.
+	MinPasswordRunes = 8
+)
+
+// ErrPassword matches every refusal of a password for what it is, rather than for being wrong.
+var ErrPassword = errors.New("password not allowed")
+
+// redacted stands wherever a secret would have been printed.
+const redacted = "[redacted]"
+
+// Password is a password as somebody typed it. Every byte counts, NUL included; nothing is cut off, folded or normalised.
+//
+// It prints, logs and marshals as "[redacted]", also inside other values and in unexported fields. The text hides behind a pointer,
+// which fmt prints as an address where it may not call methods; == compares the pointers and says nothing about the
+// passwords. The zero Password is empty, and empty passwords are refused.
+type Password struct{ text *string }
+
+// NewPassword returns the password with exactly these bytes.
+func NewPassword(text string) Password { return Password{text: &text} }
+
+// UnmarshalText sets the password to exactly these bytes, so that a decoder can fill it in without the text passing
+// through a value that can be printed.
+func (p *Password) UnmarshalText(text []byte) error {
+	*p = NewPassword(string(text))
+	return nil
+}
+
+// Format writes "[redacted]" for every verb.
+func (Password) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// String returns "[redacted]".
+func (Password) String() string { return redacted }
+
+// LogValue returns "[redacted]".
+func (Password) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText returns "[redacted]": a password is read, never written.
+func (Password) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+func (p Password) bytes() []byte {
+	if p.text == nil {
+		return nil
+	}
+	return []byte(*p.text)
+}
+
+// checkSize is the bound that holds before any password is hashed, whether it is being set or tried.
+func (p Password) checkSize() error {
+	switch {
+	case p.text == nil || len(*p.text) == 0:
+		return fmt.Errorf("%w: it is empty; give one", ErrPassword)
+	case len(*p.text) > MaxPasswordBytes:
+		return fmt.Errorf("%w: it is too long; give at most %d bytes", ErrPassword, MaxPasswordBytes)
+	}
+	return nil
+}
+
+// checkNew is what a password that is being set must satisfy besides.
+func (p Password) checkNew() error {
+	if err := p.checkSize(); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(*p.text); n < MinPasswordRunes {
+		return fmt.Errorf("%w: it has %d characters; give at least %d", ErrPassword, n, MinPasswordRunes)
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+package account
+
+import (
+	"crypto/rand"
+	"time"
+)
+
+// User is one account as the store holds it.
+type User struct {
+	// ID is "u_" and at least 128 random bits in letters and digits; it never changes and is never given again.
+	ID string
+	// Name is unique and as [NormalizeName] returns it.
+	Name string
+	// Display is the name as it was typed when the account was made.
+	Display string
+	// Hash is that of the current password.
+	Hash Hash
+	// Disabled users cannot log in; their data stays.
+	Disabled bool
+	// CreatedAt and PasswordChangedAt are by the store's clock. Making an account sets both.
+	CreatedAt, PasswordChangedAt time.Time
+}
+
+// newUserID returns a random id, so that ids tell neither how many users there are nor who came before whom.
+func newUserID() string { return "u_" + rand.Text() }
