@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -23,7 +25,8 @@ var ErrPassword = errors.New("password not allowed")
 // redacted stands wherever a secret would have been printed.
 const redacted = "[redacted]"
 
-// Password is a password as somebody typed it. Every byte counts, NUL included; nothing is cut off, folded or normalised.
+// Password is a password as somebody typed it. Every character counts, NUL included; nothing is cut off or folded. It is hashed
+// in Unicode's composed form (NFC), since keyboards differ in how they spell é (NIST SP 800-63B-4 §3.1.1.2).
 //
 // It prints, logs and marshals as "[redacted]", also inside other values and in unexported fields. The text hides behind a pointer,
 // which fmt prints as an address where it may not call methods; == compares the pointers and says nothing about the
@@ -52,11 +55,12 @@ func (Password) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText returns "[redacted]": a password is read, never written.
 func (Password) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
+// bytes is what is hashed. Bytes that are not UTF-8 stay as they are.
 func (p Password) bytes() []byte {
 	if p.text == nil {
 		return nil
 	}
-	return []byte(*p.text)
+	return norm.NFC.Bytes([]byte(*p.text))
 }
 
 // checkSize is the bound that holds before any password is hashed, whether it is being set or tried.
