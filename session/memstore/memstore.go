@@ -53,8 +53,10 @@ func (s *Store) Load(_ context.Context, ids []session.ID) ([]session.Row, time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, session.ID.Compare)
 	var rows []session.Row
-	for _, id := range ids {
+	for _, id := range slices.Compact(ids) {
 		if row, ok := s.rows[id]; ok {
 			rows = append(rows, row)
 		}
