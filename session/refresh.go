@@ -37,7 +37,9 @@ func (e *Engine) Refresh(ctx context.Context, r Renewal) (Issued, error) {
 		e.Record(Event{Type: EventRenewalRefused, Reason: string(ReasonNotOurs), Origin: r.Origin})
 		return Issued{}, &Refusal{Reason: ReasonNotOurs}
 	}
-	a := &attempt{renewal: &r, token: t}
+	// It fails until its outcome is stored: a panic of the store on its way
+	// through a batch must not look like an answer.
+	a := &attempt{renewal: &r, token: t, err: ErrUnavailable}
 	if err := e.queue.run(ctx, a, e.process); err != nil {
 		return Issued{}, err
 	}
@@ -135,7 +137,14 @@ func (e *Engine) round(ctx context.Context, batch []*attempt) ([]*attempt, error
 	for _, a := range batch {
 		l := known[a.token.Session]
 		switch {
-		case l == nil || l.err == nil:
+		case l == nil:
+			a.err = nil
+		case l.err == nil && l.row.Ended() && a.decision.verdict != refuse:
+			// A later request of the batch ended the session: what this one
+			// was to get was never stored.
+			a.decision, a.err = decision{reason: ReasonEnded}, nil
+		case l.err == nil:
+			a.err = nil
 		case errors.Is(l.err, ErrConflict):
 			again = append(again, a)
 		default:
@@ -183,8 +192,9 @@ func (e *Engine) store(ctx context.Context, ids []ID, known map[ID]*loaded) {
 	if len(changes) == 0 {
 		return
 	}
-	for i, err := range e.Store.Replace(ctx, changes) {
-		known[changes[i].ID].err = err
+	errs := e.Store.Replace(ctx, changes)
+	for i, c := range changes {
+		known[c.ID].err = errs[i]
 	}
 }
 
