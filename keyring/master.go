@@ -135,7 +135,7 @@ func (m *Master) Pseudonyms() func(token.ID) string {
 }
 
 // Format implements [fmt.Formatter] by redacting.
-func (*Master) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }
+func (Master) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }
 
 // MarshalText implements [encoding.TextMarshaler] by redacting.
-func (*Master) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+func (Master) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }

@@ -101,4 +101,4 @@ func (s *Signer) Header() string { return s.header }
 func (s *Signer) Sign(signingInput []byte) ([]byte, error) { return sign(s.key, signingInput) }
 
 // Format implements [fmt.Formatter] by redacting.
-func (*Signer) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }
+func (Signer) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }

@@ -81,6 +81,11 @@ func (Refresh) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
 // for concurrent use.
 type RefreshCodec struct{ keys map[KeyID]RefreshKey }
 
+// Format implements [fmt.Formatter] by redacting: package fmt would otherwise
+// print the keys, which are in an unexported field and so out of reach of their
+// own Format.
+func (RefreshCodec) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
+
 // NewRefreshCodec returns a codec that honours the given keys. Without keys it
 // honours no token.
 func NewRefreshCodec(keys ...RefreshKey) *RefreshCodec {
