@@ -21,11 +21,16 @@ type Options struct {
 	// that every verifier's cache knows it by then; at least a second.
 	Publication time.Duration
 	// TokenLife is the longest time for which a token may still be presented
-	// after it was signed, leeway included. A key retires for that long.
+	// after it was signed, leeway included. A key retires for that long, and
+	// a minute more for processes that learn late that it no longer signs.
 	TokenLife time.Duration
 }
 
-func (o Options) validate() error {
+// learnTime is within what time every process has seen a change of the keys.
+const learnTime = time.Minute
+
+// Validate returns every fault of the options at once.
+func (o Options) Validate() error {
 	var faults []error
 	switch {
 	case o.Algorithm == EdDSA, o.Algorithm == ES256:
@@ -67,7 +72,7 @@ type view struct {
 // It fails with [ErrWrongMaster] before it changes anything if a stored key
 // was sealed under another master key.
 func Open(ctx context.Context, store Store, master *Master, opts Options) (*Ring, error) {
-	if err := opts.validate(); err != nil {
+	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	r := &Ring{store: store, master: master, opts: opts, opened: make(map[string]*Signer)}
@@ -147,6 +152,22 @@ var ErrNoKey = errors.New("no key of that id verifies tokens; see the list of ke
 // takes its place in the same transaction, without publication: better an
 // unknown key for a moment than a stolen one.
 func (r *Ring) Withdraw(ctx context.Context, id string) error {
+	err := ErrConflict
+	// A rotation at the same moment must not save a stolen key.
+	for range 8 {
+		if err = r.withdraw(ctx, id); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.Sync(ctx)
+	return err
+}
+
+// withdraw tries once.
+func (r *Ring) withdraw(ctx context.Context, id string) error {
 	records, now, err := r.store.Keys(ctx)
 	if err != nil {
 		return fmt.Errorf("keyring: load keys: %w", err)
@@ -166,8 +187,7 @@ func (r *Ring) Withdraw(ctx context.Context, id string) error {
 		if err := r.store.ChangeKeys(ctx, changes); err != nil {
 			return fmt.Errorf("keyring: withdraw key: %w", err)
 		}
-		_, err := r.Sync(ctx)
-		return err
+		return nil
 	}
 	return fmt.Errorf("key %q: %w", id, ErrNoKey)
 }
@@ -197,7 +217,7 @@ func (r *Ring) plan(records []Record, now time.Time) ([]Change, error) {
 		return append(changes, first), err
 	case next != nil && !now.Before(next.DueAt):
 		changes = append(changes,
-			move(*active, Retiring, now, now.Add(r.opts.TokenLife)),
+			move(*active, Retiring, now, now.Add(r.opts.TokenLife+learnTime)),
 			move(*next, Active, now, time.Time{}))
 	case next == nil && now.Sub(active.ChangedAt) >= r.opts.Rotation-r.opts.Publication:
 		fresh, err := newRecord(r.master, r.opts.Algorithm, Next, now, now.Add(r.opts.Publication))
