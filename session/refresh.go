@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ func (e *Engine) Refresh(ctx context.Context, r Renewal) (Issued, error) {
 		e.Record(Event{Type: EventRenewalRefused, Reason: string(ReasonNotOurs), Origin: r.Origin})
 		return Issued{}, &Refusal{Reason: ReasonNotOurs}
 	}
+	r.Scope = strings.Join(strings.Fields(r.Scope), " ")
 	// It fails until its outcome is stored: a panic of the store on its way
 	// through a batch must not look like an answer.
 	a := &attempt{renewal: &r, token: t, err: ErrUnavailable}

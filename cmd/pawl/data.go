@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+type eventsCmd struct {
+	dataFlags
+	After  int64 `default:"0" placeholder:"N" help:"Only events after this number."`
+	Follow bool  `short:"f" help:"Go on with new events until interrupted."`
+	JSON   bool  `name:"json" help:"One JSON object a line."`
+}
+
+// followEvery is how often new events are looked for.
+const followEvery = 250 * time.Millisecond
+
+func (c *eventsCmd) Run(ctx context.Context, s *streams) error {
+	o, err := c.operator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	write := writeEvent
+	if c.JSON {
+		write = writeEventJSON
+	}
+	for after := c.After; ; {
+		events, err := o.Events(ctx, after, pageSize)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		for _, e := range events {
+			if err := write(s.out, e.Cursor, &e.Event); err != nil {
+				return err
+			}
+			after = e.Cursor
+		}
+		if len(events) == pageSize {
+			continue
+		}
+		if !c.Follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// writeEvent writes one line for people. What a client chose is quoted.
+func writeEvent(w io.Writer, cursor int64, e *session.Event) error {
+	var line strings.Builder
+	fmt.Fprintf(&line, "%d  %s  %-18s", cursor, e.Time.UTC().Format("2006-01-02 15:04:05.000Z"), e.Type)
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&line, "  %s=%s", name, quote(value))
+		}
+	}
+	field("reason", e.Reason)
+	field("user", e.UserID)
+	field("session", e.Session)
+	if e.Generation != 0 {
+		fmt.Fprintf(&line, "  generation=%d", e.Generation)
+	}
+	field("client", e.ClientID)
+	field("actor", e.Actor)
+	field("key", e.Key)
+	field("address", e.Address)
+	field("agent", e.UserAgent)
+	field("request", e.RequestID)
+	_, err := fmt.Fprintln(w, line.String())
+	return err
+}
+
+func writeEventJSON(w io.Writer, cursor int64, e *session.Event) error {
+	line, err := json.Marshal(struct {
+		Cursor     int64             `json:"cursor"`
+		Time       time.Time         `json:"time"`
+		Type       session.EventType `json:"type"`
+		Reason     string            `json:"reason,omitzero"`
+		User       string            `json:"user,omitzero"`
+		Session    string            `json:"session,omitzero"`
+		Generation uint32            `json:"generation,omitzero"`
+		Client     string            `json:"client,omitzero"`
+		Actor      string            `json:"actor,omitzero"`
+		Key        string            `json:"key,omitzero"`
+		Address    string            `json:"address,omitzero"`
+		Agent      string            `json:"user_agent,omitzero"`
+		Request    string            `json:"request,omitzero"`
+	}{cursor, e.Time.UTC(), e.Type, e.Reason, e.UserID, e.Session, e.Generation, e.ClientID, e.Actor, e.Key, e.Address, e.UserAgent, e.RequestID})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+type fsckCmd struct{ dataFlags }
+
+func (c *fsckCmd) Run(ctx context.Context, s *streams) error {
+	o, err := c.operator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	report, err := o.Fsck(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, report)
+	if len(report.Faults) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+type fenceCmd struct {
+	ringFlags
+	yesFlag
+}
+
+func (c *fenceCmd) Run(ctx context.Context, s *streams) error {
+	options, err := c.ring()
+	if err != nil {
+		return err
+	}
+	o, err := c.operator(ctx)
+	if err != nil || !c.agreed(s, "end every session and withdraw every signing key: everybody must sign in again") {
+		return err
+	}
+	defer o.Close()
+	n, err := o.Fence(ctx, options)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "fenced: ended %d sessions and withdrew every signing key\n", n)
+	return nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s *streams) error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	fmt.Fprintln(s.out, "pawl", version)
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pawlauth/pawl/server"
+)
+
+// serveFlags are the settings of the server.
+type serveFlags struct {
+	ringFlags
+	Dev          bool     `env:"PAWL_DEV" help:"Serve http://localhost:8080 with a user demo; for trying things out."`
+	Listen       string   `default:"localhost:8080" placeholder:"ADDR" env:"PAWL_LISTEN" help:"Address of the public listener."`
+	OpsListen    string   `default:"localhost:8081" placeholder:"ADDR" env:"PAWL_OPS_LISTEN" help:"Address of /healthz, /readyz and /metrics; never a public one."`
+	Origin       []string `placeholder:"URL" env:"PAWL_ORIGIN" help:"What browsers see, like https://app.example.com; the first is the issuer."`
+	TrustedProxy []string `placeholder:"CIDR" env:"PAWL_TRUSTED_PROXY" help:"Networks of proxies whose X-Forwarded headers count; none by default."`
+	Prefix       string   `default:"/auth" placeholder:"PATH" env:"PAWL_PREFIX" help:"Where the routes are."`
+	BearerClient []string `sep:"none" placeholder:"ID[=ORIGIN,…]" env:"PAWL_BEARER_CLIENT" help:"Clients that may get tokens in a body; none by default."`
+	TLSCert      string   `name:"tls-cert" placeholder:"FILE" env:"PAWL_TLS_CERT" help:"Certificate chain, if no proxy serves TLS."`
+	TLSKey       string   `name:"tls-key" placeholder:"FILE" env:"PAWL_TLS_KEY" help:"Private key of the certificate."`
+	LogFormat    string   `default:"text" placeholder:"FORMAT" env:"PAWL_LOG_FORMAT" help:"text or json."`
+}
+
+// config returns the settings, or everything that is wrong with them.
+func (f serveFlags) config() (server.Config, error) {
+	policy, err := f.policy()
+	c := server.Config{
+		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
+		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient,
+		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(policy),
+	}
+	if err != nil {
+		_, more := c.Plan()
+		err = errors.Join(err, more)
+	}
+	return c, err
+}
+
+type serveCmd struct{ serveFlags }
+
+// Help is shown below the flags.
+func (serveCmd) Help() string {
+	return `Examples:
+
+  pawl serve --dev --strict
+  pawl serve --origin https://app.example.com --tls-cert cert.pem --tls-key key.pem
+  pawl serve --origin https://app.example.com --trusted-proxy 127.0.0.1/32 --data /var/lib/pawl`
+}
+
+func (c *serveCmd) Run(ctx context.Context, s *streams) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, config, s.out, s.err)
+}
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Check the settings that pawl serve would get, and tell everything that is wrong with them."`
+}
+
+type configCheckCmd struct{ serveFlags }
+
+func (c *configCheckCmd) Run(ctx context.Context, s *streams) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	return config.Check(ctx, server.NewLogger(s.out, "text"))
+}

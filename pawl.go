@@ -1,0 +1,223 @@
+package pawl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/token"
+	"github.com/pawlauth/pawl/verify"
+)
+
+// Leeway is how far the clocks of two nodes may be apart.
+const Leeway = 5 * time.Second
+
+// Bounds that no deployment has needed to change.
+const (
+	storeTimeout   = 5 * time.Second  // for one batch of renewals
+	maxQueue       = 4096             // renewals that wait
+	hashWait       = 5 * time.Second  // for a place to hash a password
+	verifiedTokens = 1 << 16          // remembered by the verifier
+	feedOverlap    = 30 * time.Second // re-read by every poll; above storeTimeout
+	feedWhole      = 10 * time.Second // between reads of the whole window
+	feedStale      = time.Minute      // without the feed, until tokens are refused
+)
+
+// Options say what to serve. Data and Origins are required.
+type Options struct {
+	_ struct{} // only fields by name
+
+	// Data is the directory that holds everything; it is made if missing.
+	Data string
+	// MasterKeyFile is the path of the master key; empty: master.key in Data.
+	MasterKeyFile string
+	// Origins are the URLs that browsers see, exactly as in an Origin header:
+	// https://app.example.com. The first is the issuer of tokens.
+	Origins []string
+	// Prefix is the path below which the routes are; empty: /auth.
+	Prefix string
+	// Audience is the resource that access tokens are for; empty: the issuer.
+	Audience string
+	// Policy is how long things live; zero: the preset "default".
+	Policy session.Policy
+	// Keys is how signing keys live; zero: EdDSA, 30 days, published for an
+	// hour before use.
+	Keys keyring.Options
+	// Clients may get tokens in a body; none: the bearer transport is off.
+	Clients []httpapi.Client
+	// TrustedProxies are the networks of proxies whose X-Forwarded headers
+	// count; none: no such header counts.
+	TrustedProxies []netip.Prefix
+	// Log gets the log; nil: [slog.Default].
+	Log *slog.Logger
+	// Observe is told of every event; it must not block. May be nil.
+	Observe func(session.Event)
+}
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = "/auth"
+	}
+	if o.Audience == "" && len(o.Origins) > 0 {
+		o.Audience = o.Origins[0]
+	}
+	if o.Policy == (session.Policy{}) {
+		o.Policy, _ = session.Preset("default")
+	}
+	if o.Keys == (keyring.Options{}) {
+		o.Keys = keyring.Options{Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour}
+	}
+	if o.Keys.TokenLife == 0 {
+		o.Keys.TokenLife = o.Policy.FeedKeep(Leeway)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Observe == nil {
+		o.Observe = func(session.Event) {}
+	}
+	return o
+}
+
+// Validate returns every fault of the options at once, without opening
+// anything.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var faults []error
+	if o.Data == "" {
+		faults = append(faults, errors.New("data directory is missing"))
+	}
+	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), o.httpFaults())
+	return errors.Join(faults...)
+}
+
+// A Pawl is a running Pawl. It is safe for concurrent use. Close it.
+type Pawl struct {
+	options  Options
+	data     *Data
+	ring     *keyring.Ring
+	engine   *session.Engine
+	uses     *session.Confirmations
+	recorder *session.Recorder
+	revoked  *verify.Revoked
+	verifier *verify.Verifier
+	accounts *account.Accounts
+	web      web
+	tasks    *tasks
+}
+
+// Open opens the data and starts what keeps it in step: key rotation, the
+// feed of ended sessions, confirmations, events and upkeep.
+func Open(ctx context.Context, o Options) (*Pawl, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	data, err := OpenData(ctx, o.Data, o.MasterKeyFile, true)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pawl{options: o, data: data}
+	if err := p.wire(ctx); err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	p.tasks = p.start()
+	return p, nil
+}
+
+// wire makes the parts, from the ground up.
+func (p *Pawl) wire(ctx context.Context) (err error) {
+	o, data := p.options, p.data
+	if p.ring, err = keyring.Open(ctx, data.Store, data.Master, o.Keys); err != nil {
+		return err
+	}
+	p.recorder = session.NewRecorder(o.Log, data.Store, time.Now)
+	keep := o.Policy.FeedKeep(Leeway)
+	p.revoked, err = verify.NewRevoked(data.Store, verify.FollowOptions{
+		Keep: keep, Overlap: min(feedOverlap, keep), WholeEvery: feedWhole, Stale: feedStale})
+	if err != nil {
+		return err
+	}
+	// Ready only after the whole window was read.
+	if err := p.revoked.Poll(ctx, time.Now()); err != nil {
+		return err
+	}
+	p.engine, err = session.New(session.Options{
+		Store: data.Store, Policy: o.Policy, Issuer: o.Origins[0], Codec: token.NewRefreshCodec(data.Master.RefreshKeys()...),
+		Key: data.Master.Current(), Signer: func() token.Signer { return p.ring.Signer() },
+		Pseudonym: data.Master.Pseudonyms(), Record: p.record,
+		Ended: func(id session.ID) { p.revoked.Add(id, time.Now()) }, Timeout: storeTimeout, MaxQueue: maxQueue,
+	})
+	if err != nil {
+		return err
+	}
+	p.uses = session.NewConfirmations(p.engine)
+	p.verifier, err = verify.New(verify.Config{Issuer: o.Origins[0], Audience: o.Audience, Keys: p.ring,
+		Revocations: p.revoked, Leeway: Leeway, CacheSize: verifiedTokens})
+	if err != nil {
+		return err
+	}
+	hasher, err := account.NewHasher(account.DefaultParams(), runtime.GOMAXPROCS(0), hashWait)
+	if err != nil {
+		return err
+	}
+	if p.accounts, err = account.New(data.Store, hasher); err != nil {
+		return err
+	}
+	p.web, err = p.wireHTTP()
+	return err
+}
+
+// record counts an event and hands it on to be logged and stored.
+func (p *Pawl) record(e session.Event) {
+	p.options.Observe(e)
+	p.recorder.Record(e)
+}
+
+// Handler serves the routes below the prefix and the two documents below
+// /.well-known/.
+func (p *Pawl) Handler() http.Handler { return p.web.api }
+
+// Protect lets only requests of signed-in users through to next; see
+// [PrincipalFrom]. Others get an answer: a navigation of a browser is sent to
+// sign in, anything else gets a problem document.
+func (p *Pawl) Protect(next http.Handler) http.Handler { return p.web.guard.Protect(next) }
+
+// PrincipalFrom returns who calls, inside a handler behind [Pawl.Protect].
+func PrincipalFrom(ctx context.Context) (*verify.Principal, bool) { return verify.FromContext(ctx) }
+
+// Accounts are the users of this Pawl.
+func (p *Pawl) Accounts() *account.Accounts { return p.accounts }
+
+// Stats are figures for an operator; none names a user or a session.
+type Stats struct {
+	Ready         bool   // tokens are accepted
+	Revoked       int    // ended sessions that this node refuses
+	Keys          int    // keys that verify
+	EventsDropped uint64 // since the start
+}
+
+// Stats returns the figures of this moment.
+func (p *Pawl) Stats() Stats {
+	return Stats{Ready: p.revoked.Ready(time.Now()), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), EventsDropped: p.recorder.Dropped()}
+}
+
+// Close stops what [Open] started, writes what is still to be written, and
+// closes the data. Stop serving requests before.
+func (p *Pawl) Close() error {
+	p.tasks.stop()
+	if err := p.data.Close(); err != nil {
+		return fmt.Errorf("close data: %w", err)
+	}
+	return nil
+}

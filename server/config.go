@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/session"
+)
+
+// Leeway is how far the clocks of servers may be apart when the times of an
+// access token are checked.
+const Leeway = pawl.Leeway
+
+// A Config is everything the server can be told, as it was told. [Config.Plan]
+// checks it.
+type Config struct {
+	Dev            bool   // http on localhost, a demo user, a bearer client
+	Data           string // directory
+	MasterKeyFile  string
+	Listen         string // address of the public listener
+	OpsListen      string // address of the operations listener
+	Origins        []string
+	TrustedProxies []string // CIDR
+	Prefix         string
+	BearerClients  []string // "ID" or "ID=ORIGIN,ORIGIN"
+	TLSCert        string   // file, with TLSKey; empty: plain HTTP behind a proxy
+	TLSKey         string
+	LogFormat      string // "text" or "json"
+	Policy         session.Policy
+	Keys           keyring.Options
+}
+
+// A Plan is a checked configuration.
+type Plan struct {
+	options   pawl.Options
+	listen    string
+	opsListen string
+	tls       *tls.Config
+	dev       bool
+	logFormat string
+}
+
+// DevOrigin is where --dev serves.
+const DevOrigin = "http://localhost:8080"
+
+// Plan checks the whole configuration and returns every fault at once, before
+// anything is opened or made.
+func (c Config) Plan() (Plan, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.Dev {
+		c = c.forDevelopment()
+	}
+	p := Plan{listen: c.Listen, opsListen: c.OpsListen, dev: c.Dev, logFormat: c.LogFormat}
+	if err := c.Policy.Validate(); err != nil {
+		faults = append(faults, err)
+	} else if c.Policy.RequireBinding {
+		fault("policy %q requires sessions bound to a device, which this server does not offer", c.Policy.Name)
+	}
+	if err := c.Keys.Validate(); err != nil {
+		faults = append(faults, err)
+	}
+	proxies, err := prefixes(c.TrustedProxies)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	clients, err := bearerClients(c.BearerClients)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	for _, listen := range []struct{ flag, address string }{{"listen", c.Listen}, {"ops-listen", c.OpsListen}} {
+		if _, _, err := net.SplitHostPort(listen.address); err != nil {
+			fault("--%s %q is no address; give host:port", listen.flag, listen.address)
+		}
+	}
+	if len(c.Origins) == 0 {
+		fault("--origin is missing; give the URL that browsers see, like https://app.example.com (or use --dev)")
+	}
+	for _, origin := range c.Origins {
+		u, err := url.Parse(origin)
+		if err == nil && u.Scheme == "http" && !c.Dev && len(proxies) == 0 {
+			fault("--origin %s is not https; serve https, or name the proxy that does with --trusted-proxy", origin)
+		}
+	}
+	if p.tls, err = serverTLS(c.TLSCert, c.TLSKey); err != nil {
+		faults = append(faults, err)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("--log-format %q is unknown; use text or json", c.LogFormat)
+	}
+	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
+		fault("--data %s is not a directory", c.Data)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fault("--data %s: %w", c.Data, err)
+	}
+	p.options = pawl.Options{
+		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
+		Keys: c.Keys, Clients: clients, TrustedProxies: proxies,
+	}
+	if len(faults) == 0 {
+		// The rest is known to the packages that use it.
+		if err := p.options.Validate(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return p, errors.Join(faults...)
+}
+
+// forDevelopment fills in what was not said.
+func (c Config) forDevelopment() Config {
+	if len(c.Origins) == 0 {
+		c.Origins = []string{DevOrigin}
+	}
+	if len(c.BearerClients) == 0 {
+		c.BearerClients = []string{"dev"}
+	}
+	return c
+}
+
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	var faults []error
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("--trusted-proxy %q is no network; give one like 10.0.0.0/8 or 192.0.2.7/32", text))
+			continue
+		}
+		out = append(out, p.Masked())
+	}
+	return out, errors.Join(faults...)
+}
+
+func bearerClients(texts []string) ([]httpapi.Client, error) {
+	var out []httpapi.Client
+	var faults []error
+	for _, text := range texts {
+		id, origins, found := strings.Cut(text, "=")
+		if id == "" || found && origins == "" {
+			faults = append(faults, fmt.Errorf("--bearer-client %q is incomplete; give ID, or ID=ORIGIN,ORIGIN for browsers", text))
+			continue
+		}
+		client := httpapi.Client{ID: id}
+		if origins != "" {
+			client.Origins = strings.Split(origins, ",")
+		}
+		out = append(out, client)
+	}
+	return out, errors.Join(faults...)
+}
+
+// serverTLS serves TLS 1.2 and later (RFC 9325 §3.1.1).
+func serverTLS(cert, key string) (*tls.Config, error) {
+	if cert == "" && key == "" {
+		return nil, nil
+	}
+	if cert == "" || key == "" {
+		return nil, errors.New("--tls-cert and --tls-key belong together; give both or neither")
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", cert, key, err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// Check tells what the configuration means, or everything that is wrong.
+func (c Config) Check(_ context.Context, log *slog.Logger) error {
+	p, err := c.Plan()
+	if err != nil {
+		return err
+	}
+	o := &p.options
+	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "policy", o.Policy.Name,
+		"access_ttl", o.Policy.AccessTTL, "turn_interval", o.Policy.TurnInterval, "settle", o.Policy.Settle,
+		"race_window", o.Policy.RaceWindow, "idle", o.Policy.IdleLimit, "absolute", o.Policy.AbsoluteLimit,
+		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies, "listen", p.listen, "ops_listen", p.opsListen)
+	return nil
+}
+
+// drainTime is how long requests in flight may take when the server stops.
+const drainTime = 10 * time.Second

@@ -1,0 +1,211 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/sqlstore"
+)
+
+// operatorActor is the actor of events that come from a command.
+const operatorActor = "operator"
+
+// An Operator acts on a data directory without serving it; a server on the
+// same data notices within a second. Every act is recorded as an event before
+// the method returns.
+type Operator struct {
+	data      *pawl.Data
+	accounts  *account.Accounts
+	pseudonym func(session.ID) string
+}
+
+// OpenOperator opens existing data; see [pawl.OpenData].
+func OpenOperator(ctx context.Context, dir, masterKey string, create bool) (*Operator, error) {
+	data, err := pawl.OpenData(ctx, dir, masterKey, create)
+	if err != nil {
+		return nil, err
+	}
+	hasher, err := account.NewHasher(account.DefaultParams(), 1, time.Minute)
+	if err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	accounts, err := account.New(data.Store, hasher)
+	if err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	return &Operator{data: data, accounts: accounts, pseudonym: data.Master.Pseudonyms()}, nil
+}
+
+// Close closes the data.
+func (o *Operator) Close() error { return o.data.Close() }
+
+// Pseudonym returns the keyed hash under which a session appears in events.
+func (o *Operator) Pseudonym(id session.ID) string { return o.pseudonym(id) }
+
+// AddUser makes a user.
+func (o *Operator) AddUser(ctx context.Context, name string, password account.Password) (account.User, error) {
+	user, err := o.accounts.Add(ctx, name, password)
+	if err != nil {
+		return user, err
+	}
+	return user, o.record(ctx, session.Event{Type: session.EventUserAdded, UserID: user.ID})
+}
+
+// Users lists the users.
+func (o *Operator) Users(ctx context.Context) ([]account.User, error) { return o.accounts.List(ctx) }
+
+// User finds a user by name.
+func (o *Operator) User(ctx context.Context, name string) (account.User, error) {
+	user, err := o.accounts.ByName(ctx, name)
+	if err != nil {
+		return user, fmt.Errorf("user %q: %w", name, err)
+	}
+	return user, nil
+}
+
+// SetPassword gives a user a new password and ends the user's sessions.
+func (o *Operator) SetPassword(ctx context.Context, user account.User, password account.Password) error {
+	if err := o.accounts.SetPassword(ctx, user.ID, password); err != nil {
+		return err
+	}
+	if err := o.record(ctx, session.Event{Type: session.EventPasswordSet, UserID: user.ID}); err != nil {
+		return err
+	}
+	_, err := o.End(ctx, session.Selection{User: user.ID}, session.ReasonPassword)
+	return err
+}
+
+// Disable keeps a user from signing in and ends the user's sessions, in this
+// order: a login that is under way looks at the user again after its session
+// exists.
+func (o *Operator) Disable(ctx context.Context, user account.User) ([]session.Ended, error) {
+	if err := o.accounts.Disable(ctx, user.ID); err != nil {
+		return nil, err
+	}
+	if err := o.record(ctx, session.Event{Type: session.EventUserDisabled, UserID: user.ID}); err != nil {
+		return nil, err
+	}
+	return o.End(ctx, session.Selection{User: user.ID}, session.ReasonDisabled)
+}
+
+// Enable lets a user sign in again.
+func (o *Operator) Enable(ctx context.Context, user account.User) error {
+	if err := o.accounts.Enable(ctx, user.ID); err != nil {
+		return err
+	}
+	return o.record(ctx, session.Event{Type: session.EventUserEnabled, UserID: user.ID})
+}
+
+// Sessions returns one page of sessions; see [session.Query].
+func (o *Operator) Sessions(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {
+	return o.data.Store.List(ctx, q)
+}
+
+// End ends sessions.
+func (o *Operator) End(ctx context.Context, which session.Selection, reason session.Reason) ([]session.Ended, error) {
+	if !which.Valid() {
+		return nil, errors.New("name one session or one user")
+	}
+	ended, err := o.data.Store.End(ctx, which, reason)
+	if err != nil {
+		return nil, fmt.Errorf("end sessions: %w", err)
+	}
+	events := make([]session.Event, len(ended))
+	for i, s := range ended {
+		events[i] = session.Event{Type: session.EventEnded, Reason: string(reason), UserID: s.UserID, Session: o.pseudonym(s.Session)}
+	}
+	return ended, o.record(ctx, events...)
+}
+
+// Fence ends every session by new salts and withdraws every key that signs or
+// verifies access tokens: after a restore, nothing that was issued before is
+// good any more, not even for sessions that the backup never knew.
+func (o *Operator) Fence(ctx context.Context, keys keyring.Options) (sessions int, err error) {
+	sessions, err = o.data.Store.Fence(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("fence sessions: %w", err)
+	}
+	ring, err := o.ring(ctx, keys)
+	if err != nil {
+		return sessions, err
+	}
+	records, _, err := o.Keys(ctx)
+	if err != nil {
+		return sessions, err
+	}
+	for _, record := range records {
+		if record.State == keyring.Gone || record.State == keyring.Withdrawn {
+			continue
+		}
+		if err := o.withdraw(ctx, ring, record.ID); err != nil {
+			return sessions, err
+		}
+	}
+	return sessions, o.record(ctx, session.Event{Type: session.EventFenced})
+}
+
+// Keys lists the signing keys, and the store's clock.
+func (o *Operator) Keys(ctx context.Context) ([]keyring.Record, time.Time, error) {
+	return o.data.Store.Keys(ctx)
+}
+
+// RotateKey publishes the next signing key.
+func (o *Operator) RotateKey(ctx context.Context, keys keyring.Options) (keyring.Record, error) {
+	ring, err := o.ring(ctx, keys)
+	if err != nil {
+		return keyring.Record{}, err
+	}
+	next, err := ring.Rotate(ctx)
+	if err != nil {
+		return next, err
+	}
+	return next, o.record(ctx, session.Event{Type: session.EventKeyPublished, Key: next.ID})
+}
+
+// WithdrawKey ends a signing key at once.
+func (o *Operator) WithdrawKey(ctx context.Context, keys keyring.Options, id string) error {
+	ring, err := o.ring(ctx, keys)
+	if err != nil {
+		return err
+	}
+	return o.withdraw(ctx, ring, id)
+}
+
+func (o *Operator) withdraw(ctx context.Context, ring *keyring.Ring, id string) error {
+	if err := ring.Withdraw(ctx, id); err != nil {
+		return err
+	}
+	return o.record(ctx, session.Event{Type: session.EventKeyWithdrawn, Key: id})
+}
+
+func (o *Operator) ring(ctx context.Context, keys keyring.Options) (*keyring.Ring, error) {
+	return keyring.Open(ctx, o.data.Store, o.data.Master, keys)
+}
+
+// Events returns at most limit events after a cursor, oldest first.
+func (o *Operator) Events(ctx context.Context, after int64, limit int) ([]sqlstore.StoredEvent, error) {
+	return o.data.Store.Events(ctx, after, limit)
+}
+
+// Fsck checks every invariant of the data.
+func (o *Operator) Fsck(ctx context.Context) (sqlstore.Report, error) { return o.data.Store.Fsck(ctx) }
+
+func (o *Operator) record(ctx context.Context, events ...session.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	now := time.Now().UTC()
+	for i := range events {
+		events[i].Time, events[i].Actor = now, operatorActor
+	}
+	if err := o.data.Store.Append(ctx, events); err != nil {
+		return fmt.Errorf("it was done, but the event could not be stored: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/account"
+)
+
+// Bounds of the listeners. A request must reach its decision and an answer its
+// client within 15 s each (package session counts on it), and nobody may hold
+// a connection for free.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 15 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10 // a browser may carry many foreign cookies
+)
+
+// NewLogger returns the logger of the server: text or JSON, one line an
+// entry, whatever a client put into it.
+func NewLogger(w io.Writer, format string) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// Run serves until the context ends, and then lets requests in flight finish.
+// What a person should see goes to out, the log to logTo.
+func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
+	plan, err := c.Plan()
+	if err != nil {
+		return err
+	}
+	log := NewLogger(logTo, plan.logFormat)
+	m := newMetrics()
+	plan.options.Log, plan.options.Observe = log, m.observe
+	p, err := pawl.Open(ctx, plan.options)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := p.Close(); err != nil {
+			log.Error("close", "error", err)
+		}
+	}()
+	m.watch(p)
+	if plan.dev {
+		if err := addDemoUser(ctx, p, out); err != nil {
+			return err
+		}
+	}
+	public, err := net.Listen("tcp", plan.listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	operations, err := net.Listen("tcp", plan.opsListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for operations: %w", err), public.Close())
+	}
+	fmt.Fprintf(out, "pawl serves %s on %s, operations on %s\n", plan.options.Origins[0], public.Addr(), operations.Addr())
+	return serveAll(ctx, log,
+		served{newServer(m.measure(p.Handler()), log, plan), public},
+		served{newServer(operationsHandler(p, m), log, Plan{}), operations})
+}
+
+// addDemoUser makes the user "demo" of a development server and shows its
+// password, once: only its hash is kept.
+func addDemoUser(ctx context.Context, p *pawl.Pawl, out io.Writer) error {
+	password := rand.Text()
+	_, err := p.Accounts().Add(ctx, "demo", account.NewPassword(password))
+	switch {
+	case errors.Is(err, account.ErrNameTaken):
+		fmt.Fprintln(out, `user "demo" is there from before; give it a new password with: pawl user password demo --password-stdin --yes`)
+		return nil
+	case err != nil:
+		return fmt.Errorf("add user demo: %w", err)
+	}
+	fmt.Fprintf(out, "user: demo\npassword: %s\n", password)
+	return nil
+}
+
+// operationsHandler is for the operator alone; it listens on loopback unless
+// configured otherwise.
+func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !p.Stats().Ready {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "the revocations cannot be read", http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, "ready\n")
+	})
+	mux.Handle("GET /metrics", m.handler())
+	return mux
+}
+
+func newServer(h http.Handler, log *slog.Logger, plan Plan) *http.Server {
+	return &http.Server{
+		Handler: h, TLSConfig: plan.tls,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// served is a server and the listener it serves.
+type served struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// serveAll serves until the context ends or one server fails, and then stops
+// all of them.
+func serveAll(ctx context.Context, log *slog.Logger, all ...served) error {
+	failed := make(chan error, len(all))
+	for _, s := range all {
+		go func() {
+			if s.server.TLSConfig != nil {
+				failed <- s.server.ServeTLS(s.listener, "", "")
+				return
+			}
+			failed <- s.server.Serve(s.listener)
+		}()
+	}
+	var err error
+	select {
+	case err = <-failed:
+		err = fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+		log.Info("stopping", "at_most", drainTime)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	for _, s := range all {
+		if stop := s.server.Shutdown(drain); stop != nil {
+			err = errors.Join(err, stop, s.server.Close())
+		}
+	}
+	return err
+}
