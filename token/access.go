@@ -1,8 +1,10 @@
 package token
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -107,13 +109,24 @@ func SplitAccess(raw string) (Segments, error) {
 // one of ours in another case is never such an addition.
 type decoded struct {
 	Claims
+	Binding *decodedBinding `json:"cnf,omitzero"` // in place of the one in Claims
+	Unknown jsontext.Value  `json:",embed"`
+}
+
+type decodedBinding struct {
+	Confirmation
 	Unknown jsontext.Value `json:",embed"`
 }
 
+var (
+	claimNames        = []string{"iss", "sub", "aud", "client_id", "iat", "nbf", "exp", "jti", "sid", "gen", "auth_time", "amr", "scope", "cnf"}
+	confirmationNames = []string{"jkt"}
+)
+
 // DecodeClaims reads the payload segment. It refuses duplicate names, names
-// that differ from ours only in case, invalid UTF-8, trailing data and values
-// of the wrong type. Call it only after the signature was verified: before
-// that, nothing in it may be used or logged (RFC 8725 §3.3).
+// that differ from ours only in case, invalid UTF-8, trailing data, and values
+// of the wrong type, null among them. Call it only after the signature was
+// verified: before that, nothing in it may be used or logged (RFC 8725 §3.3).
 func DecodeClaims(payload string) (Claims, error) {
 	text, err := AppendDecodedBase64URL(nil, payload)
 	if err != nil {
@@ -126,25 +139,54 @@ func DecodeClaims(payload string) (Claims, error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return Claims{}, ErrMalformed
 	}
-	if len(d.Unknown) > 0 && foldsOnOurs(d.Unknown) {
+	if foldsOn(claimNames, d.Unknown) || saysNull(text) {
 		return Claims{}, ErrMalformed
+	}
+	if d.Binding != nil {
+		if foldsOn(confirmationNames, d.Binding.Unknown) {
+			return Claims{}, ErrMalformed
+		}
+		d.Claims.Binding = &d.Binding.Confirmation
 	}
 	return d.Claims, nil
 }
 
-var claimNames = []string{"iss", "sub", "aud", "client_id", "iat", "nbf", "exp",
-	"jti", "sid", "gen", "auth_time", "amr", "scope", "cnf"}
-
-// foldsOnOurs reports whether an object has a name that equals one of ours
-// without regard to case.
-func foldsOnOurs(object jsontext.Value) bool {
+// foldsOn reports whether an object has a name that equals one of ours without
+// regard to case.
+func foldsOn(ours []string, object jsontext.Value) bool {
+	if len(object) == 0 {
+		return false
+	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(object, &members); err != nil {
 		return true
 	}
 	for name := range members {
-		for _, ours := range claimNames {
-			if strings.EqualFold(name, ours) {
+		if slices.ContainsFunc(ours, func(our string) bool { return strings.EqualFold(name, our) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// saysNull reports whether an object has null for a claim of ours, or within
+// it: the library takes null for "absent", which is not what it says.
+func saysNull(object []byte) bool {
+	if !bytes.Contains(object, []byte("null")) {
+		return false
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(object, &members); err != nil || members == nil {
+		return true
+	}
+	for _, name := range claimNames {
+		value := jsontext.NewDecoder(bytes.NewReader(members[name]))
+		for {
+			part, err := value.ReadToken()
+			if err != nil {
+				break // the end
+			}
+			if part.Kind() == jsontext.KindNull {
 				return true
 			}
 		}
