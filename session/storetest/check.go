@@ -1,0 +1,70 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// A feed is what package verify follows; every store has one.
+type feed interface {
+	EndedSince(ctx context.Context, window time.Duration) ([]session.ID, error)
+}
+
+// feedWindow is how far back [Check] reads the feed.
+const feedWindow = time.Minute
+
+// Check returns every fault that [session.Fsck] finds in the store and in its
+// feed: a session that was ended within the last minute must be in it, one
+// that lives must not. A store without a feed is a fault. The store must be at
+// rest.
+func Check(ctx context.Context, store session.Store) error {
+	var faults []error
+	_, err := session.Fsck(ctx, store, func(row session.Row, fault error) {
+		faults = append(faults, fmt.Errorf("session %s: %w", row.ID, fault))
+	})
+	if err != nil {
+		return err
+	}
+	f, ok := feedOf(store)
+	if !ok {
+		return errors.Join(append(faults, errors.New("the store has no feed of ended sessions"))...)
+	}
+	entries, err := f.EndedSince(ctx, feedWindow)
+	if err != nil {
+		return err
+	}
+	var last session.ID
+	for {
+		rows, now, err := store.List(ctx, session.Query{WithEnded: true, After: last, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			listed := slices.Contains(entries, row.ID)
+			if row.Ended() && now.Sub(row.EndedAt) < feedWindow && !listed {
+				faults = append(faults, fmt.Errorf("session %s: ended, but not in the feed", row.ID))
+			}
+			if !row.Ended() && listed {
+				faults = append(faults, fmt.Errorf("session %s: in the feed, but not ended", row.ID))
+			}
+			last = row.ID
+		}
+		if len(rows) == 0 {
+			return errors.Join(faults...)
+		}
+	}
+}
+
+// feedOf finds the feed of a store, behind a [Faulty] one too.
+func feedOf(store session.Store) (feed, bool) {
+	if f, ok := store.(*Faulty); ok {
+		store = f.Store
+	}
+	f, ok := store.(feed)
+	return f, ok
+}
