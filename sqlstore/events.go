@@ -1,0 +1,89 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// A StoredEvent is an event and its place in the order of all. Cursors rise
+// strictly, in the order in which events became visible; there may be gaps.
+type StoredEvent struct {
+	Cursor int64
+	session.Event
+}
+
+const (
+	eventColumns = `at, type, reason, user_id, session, generation, client_id, actor, key_id, address, user_agent, request_id`
+	sqlAppend    = `INSERT INTO events (` + eventColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
+// Append implements [session.EventLog]: all events are stored or none. An event
+// without a time gets the store's.
+func (s *Store) Append(ctx context.Context, events []session.Event) error {
+	if len(events) == 0 {
+		return ctx.Err()
+	}
+	rows := make([][]any, len(events))
+	for i := range events {
+		e := &events[i]
+		rows[i] = []any{micros(e.Time), string(e.Type), orNull(e.Reason), orNull(e.UserID), orNull(e.Session), e.Generation,
+			orNull(e.ClientID), orNull(e.Actor), orNull(e.Key), orNull(e.Address), orNull(e.UserAgent), orNull(e.RequestID)}
+	}
+	return s.write(ctx, "append events", func(tx *tx) error {
+		for _, args := range rows {
+			if args[0] == nil {
+				args[0] = tx.now.UnixMicro()
+			}
+			if _, err := tx.exec(sqlAppend, args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Events returns the events that come after a cursor, at most limit, in their
+// order. 0 is before the first one. Who asks for what comes after the last
+// cursor it got misses none.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]StoredEvent, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT cursor, `+eventColumns+` FROM events WHERE cursor > ?
+		ORDER BY cursor LIMIT ?`, after, max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: read events: %w", err)
+	}
+	var events []StoredEvent
+	err = each(rows, func(rows *sql.Rows) error {
+		var e StoredEvent
+		err := rows.Scan(&e.Cursor, stamp{&e.Time}, (*string)(&e.Type), text{&e.Reason}, text{&e.UserID}, text{&e.Event.Session},
+			number[uint32]{&e.Generation}, text{&e.ClientID}, text{&e.Actor}, text{&e.Key}, text{&e.Address},
+			text{&e.UserAgent}, text{&e.RequestID})
+		events = append(events, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: read events: %w", err)
+	}
+	return events, nil
+}
+
+// TrimEvents removes events older than keep, at most limit, the oldest first,
+// and returns how many.
+func (s *Store) TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error) {
+	var trimmed int64
+	err := s.write(ctx, "trim events", func(tx *tx) (err error) {
+		// Events are stored nearly in the order of their times; the first that
+		// is young enough ends it, so that no index of times is needed.
+		trimmed, err = tx.exec(`DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE cursor <
+			coalesce((SELECT cursor FROM events WHERE at >= ? ORDER BY cursor LIMIT 1), 9223372036854775807)
+			ORDER BY cursor LIMIT ?)`, tx.now.Add(-keep).UnixMicro(), max(0, limit))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(trimmed), nil
+}

@@ -1,0 +1,165 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+var sqlCreate = `INSERT INTO sessions (` + sessionColumns + `)
+	VALUES (` + strings.Repeat("?, ", strings.Count(sessionColumns, ",")) + `?) ON CONFLICT (id) DO NOTHING`
+
+// Create implements [session.Ratchet]. A login method that is empty or has a
+// line break is refused.
+func (s *Store) Create(ctx context.Context, row session.Row) error {
+	args, err := rowArgs(&row)
+	if err != nil {
+		return fmt.Errorf("sqlstore: create session: %w", err)
+	}
+	return s.write(ctx, "create session", func(tx *tx) error {
+		return tx.one(session.ErrExists, sqlCreate, args...)
+	})
+}
+
+// The ids come as one argument, a list of any length. A statement prepared
+// once serves it, and it costs less than an IN list.
+const sqlLoad = `SELECT ` + sessionColumns + ` FROM sessions
+	WHERE id IN (SELECT unhex(value) FROM json_each(?))`
+
+// Load implements [session.Ratchet].
+func (s *Store) Load(ctx context.Context, ids []session.ID) ([]session.Row, time.Time, error) {
+	now := s.now()
+	if len(ids) == 0 {
+		return nil, now, ctx.Err()
+	}
+	rows, err := s.load.QueryContext(ctx, idList(ids))
+	if err != nil {
+		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
+	}
+	loaded, err := scanAll(rows, len(ids))
+	if err != nil {
+		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
+	}
+	return loaded, now, nil
+}
+
+// idList writes ids as a JSON array of their hexadecimal forms.
+func idList(ids []session.ID) string {
+	list := make([]byte, 0, 1+len(ids)*(2*len(session.ID{})+3))
+	for i := range ids {
+		separator := byte(',')
+		if i == 0 {
+			separator = '['
+		}
+		list = append(list, separator, '"')
+		list = hex.AppendEncode(list, ids[i][:])
+		list = append(list, '"')
+	}
+	return string(append(list, ']'))
+}
+
+// The three ways in which [session.Row.Apply] changes a row. Each is a
+// compare-and-swap on the generation and on not having ended.
+const (
+	sqlSwap = ` WHERE id = ? AND generation = ? AND ended_at IS NULL`
+	sqlTurn = `UPDATE sessions SET generation = ?, rotated_at = ?, confirmed_at = NULL,
+		prior_used_at = ?, late_repeats = ?, key_hash = ?, last_seen = ?, rolled_back_at = ?` + sqlSwap
+	sqlNote = `UPDATE sessions SET late_repeats = late_repeats | ?, rolled_back_at = ?` + sqlSwap
+	// The feed of ended sessions follows by a trigger.
+	sqlEnd = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16)` + sqlSwap
+)
+
+// A swap is a change as a statement.
+type swap struct {
+	query   string
+	stamped bool // the first argument is the time of the transaction
+	args    []any
+}
+
+func newSwap(c *session.Change) swap {
+	switch {
+	case c.End != "":
+		return swap{query: sqlEnd, stamped: true, args: []any{nil, string(c.End), c.ID[:], c.From}}
+	case c.Generation != c.From:
+		return swap{query: sqlTurn, args: []any{c.Generation, c.RotatedAt.UnixMicro(), micros(c.PriorUsedAt),
+			c.LateRepeats, hashArg(c.KeyHash), c.LastSeen.UnixMicro(), micros(c.RolledBackAt), c.ID[:], c.From}}
+	default:
+		return swap{query: sqlNote, args: []any{c.LateRepeats, micros(c.RolledBackAt), c.ID[:], c.From}}
+	}
+}
+
+// Replace implements [session.Ratchet]. If an error other than a conflict
+// occurs, every change fails with it.
+func (s *Store) Replace(ctx context.Context, changes []session.Change) []error {
+	errs := make([]error, len(changes))
+	swaps := make([]swap, len(changes))
+	for i := range changes {
+		c := changes[i] // the statement's arguments point into a copy
+		swaps[i] = newSwap(&c)
+	}
+	conflicts := make([]bool, len(changes))
+	err := s.write(ctx, "replace sessions", func(tx *tx) error {
+		for i, w := range swaps {
+			if w.stamped {
+				w.args[0] = tx.now.UnixMicro()
+			}
+			changed, err := tx.exec(w.query, w.args...)
+			if err != nil {
+				return err
+			}
+			conflicts[i] = changed == 0
+		}
+		return nil
+	})
+	for i := range errs {
+		switch {
+		case err != nil:
+			errs[i] = err
+		case conflicts[i]:
+			errs[i] = session.ErrConflict
+		}
+	}
+	return errs
+}
+
+const sqlConfirm = `UPDATE sessions SET confirmed_at = ?
+	WHERE id = ? AND generation = ? AND ended_at IS NULL AND confirmed_at IS NULL`
+
+// confirmStep is how many uses are confirmed in one transaction.
+const confirmStep = 256
+
+// Confirm implements [session.Ratchet]. Many uses are confirmed in several
+// transactions; the time returned is that of the first, so that no use is
+// taken for confirmed that was not.
+func (s *Store) Confirm(ctx context.Context, uses []session.Use, settle time.Duration) (time.Time, error) {
+	judged := s.now()
+	for first := true; len(uses) > 0; first = false {
+		step := slices.Clone(uses[:min(len(uses), confirmStep)])
+		uses = uses[len(step):]
+		var now time.Time
+		err := s.write(ctx, "confirm sessions", func(tx *tx) error {
+			now = tx.now
+			for _, u := range step {
+				if !u.Settled(tx.now, settle) {
+					continue
+				}
+				if _, err := tx.exec(sqlConfirm, tx.now.UnixMicro(), u.Session[:], u.Generation); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return judged, err
+		}
+		if first {
+			judged = now
+		}
+	}
+	return judged, nil
+}

@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/pawlauth/pawl/account"
+)
+
+const userColumns = `id, name, display, hash, disabled, created_at, password_changed_at`
+
+func scanUser(rows interface{ Scan(...any) error }) (u account.User, err error) {
+	return u, rows.Scan(&u.ID, &u.Name, &u.Display, (*string)(&u.Hash), flag{&u.Disabled},
+		stamp{&u.CreatedAt}, stamp{&u.PasswordChangedAt})
+}
+
+var errUserID = errors.New("a user with that id exists already")
+
+// CreateUser implements [account.Store].
+func (s *Store) CreateUser(ctx context.Context, u account.User) error {
+	return s.write(ctx, "create user", func(tx *tx) error {
+		now := tx.now.UnixMicro()
+		err := tx.one(account.ErrNameTaken, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (name) DO NOTHING`, u.ID, u.Name, u.Display, string(u.Hash), u.Disabled, now, now)
+		if isTaken(err) {
+			return errUserID
+		}
+		return err
+	})
+}
+
+// UserByName implements [account.Store].
+func (s *Store) UserByName(ctx context.Context, name string) (account.User, error) {
+	return s.user(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
+}
+
+// UserByID implements [account.Store].
+func (s *Store) UserByID(ctx context.Context, id string) (account.User, error) {
+	return s.user(ctx, `SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+}
+
+func (s *Store) user(ctx context.Context, query, key string) (account.User, error) {
+	u, err := scanUser(s.reads.QueryRowContext(ctx, query, key))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return account.User{}, account.ErrNotFound
+	case err != nil:
+		return account.User{}, fmt.Errorf("sqlstore: load user: %w", err)
+	}
+	return u, nil
+}
+
+// SetPassword implements [account.Store].
+func (s *Store) SetPassword(ctx context.Context, id string, hash account.Hash) error {
+	return s.write(ctx, "set password", func(tx *tx) error {
+		return tx.one(account.ErrNotFound, `UPDATE users SET hash = ?, password_changed_at = ? WHERE id = ?`,
+			string(hash), tx.now.UnixMicro(), id)
+	})
+}
+
+// SetDisabled implements [account.Store].
+func (s *Store) SetDisabled(ctx context.Context, id string, disabled bool) error {
+	return s.write(ctx, "set disabled", func(tx *tx) error {
+		return tx.one(account.ErrNotFound, `UPDATE users SET disabled = ? WHERE id = ?`, disabled, id)
+	})
+}
+
+// Users implements [account.Store].
+func (s *Store) Users(ctx context.Context) ([]account.User, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+userColumns+` FROM users ORDER BY name`)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: list users: %w", err)
+	}
+	var users []account.User
+	err = each(rows, func(rows *sql.Rows) error {
+		u, err := scanUser(rows)
+		users = append(users, u)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: list users: %w", err)
+	}
+	return users, nil
+}
