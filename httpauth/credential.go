@@ -1,0 +1,79 @@
+package httpauth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// The cookies of a session, each the other's witness. Browsers match the
+// prefixes of names without regard to case but keep the cookies apart, so a
+// name in another case is another cookie and none of ours.
+const (
+	// AccessCookie holds the access token. Its prefix says that only this
+	// host, over https, by HTTP, can have set it.
+	AccessCookie = "__Host-Http-pawl-access"
+	// RefreshCookie holds the refresh token. It goes to the endpoints below
+	// the prefix only, which is why it cannot have the stronger prefix.
+	RefreshCookie = "__Secure-pawl-refresh"
+)
+
+// A Credential is the access token that a request carries, and how.
+type Credential struct {
+	Token     string
+	Transport session.Transport
+}
+
+// CredentialOf returns the one credential of a request: the access cookie, or
+// Authorization with the scheme Bearer in any case (RFC 9110 §11.1). A token
+// in the query or in a body is never one (RFC 6750 §2.2 and §2.3 are not
+// supported). The error is one of this package.
+func CredentialOf(r *http.Request) (Credential, error) {
+	if err := CheckOneCredential(r); err != nil {
+		return Credential{}, err
+	}
+	if lines := r.Header["Authorization"]; len(lines) == 1 {
+		return bearer(lines[0])
+	}
+	switch cookies := r.CookiesNamed(AccessCookie); len(cookies) {
+	case 0:
+		return Credential{}, ErrNoCredential
+	case 1:
+		return Credential{Token: cookies[0].Value, Transport: session.Cookie}, nil
+	}
+	return Credential{}, ErrDuplicateCookie
+}
+
+// CheckOneCredential returns [ErrTwoCredentials] if a request carries one of
+// our cookies and Authorization, or several Authorization lines (RFC 6750
+// §3.1: invalid_request).
+func CheckOneCredential(r *http.Request) error {
+	switch n := len(r.Header["Authorization"]); {
+	case n > 1, n == 1 && CarriesCookie(r):
+		return ErrTwoCredentials
+	}
+	return nil
+}
+
+// bearer reads an Authorization header. A scheme that is not ours is as good
+// as no credential (RFC 6750 §3.1).
+func bearer(line string) (Credential, error) {
+	scheme, text, _ := strings.Cut(line, " ")
+	text = strings.TrimLeft(text, " ") // RFC 9110 §11.4: one or more spaces
+	switch {
+	case scheme == "":
+		return Credential{}, ErrAuthorization
+	case !strings.EqualFold(scheme, "Bearer"):
+		return Credential{}, ErrNoCredential
+	case text == "" || strings.ContainsAny(text, " \t,"):
+		return Credential{}, ErrAuthorization
+	}
+	return Credential{Token: text, Transport: session.Bearer}, nil
+}
+
+// CarriesCookie reports whether the request carries a cookie of ours,
+// whatever is in it.
+func CarriesCookie(r *http.Request) bool {
+	return len(r.CookiesNamed(AccessCookie)) > 0 || len(r.CookiesNamed(RefreshCookie)) > 0
+}
