@@ -1,0 +1,209 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/rs/cors"
+
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
+)
+
+// What options are if they are not given.
+const (
+	DefaultPrefix      = "/auth"
+	DefaultWebClient   = "web"
+	DefaultRecentLogin = 15 * time.Minute
+)
+
+// requestTimeout bounds the work on one request. It is below
+// [session.RequestTime], so that a renewal is decided while its client may
+// still be waiting, or not at all.
+const requestTimeout = 10 * time.Second
+
+// Accounts tells who somebody is; [*account.Accounts] does.
+type Accounts interface {
+	Authenticate(ctx context.Context, name string, password account.Password) (account.User, error)
+	Recheck(ctx context.Context, user account.User) error
+	ByID(ctx context.Context, id string) (account.User, error)
+}
+
+// Services knows the credentials of services, which may introspect tokens.
+type Services interface {
+	// Authenticate returns the name of the service that these credentials
+	// belong to. It takes the same time whether the user is known or not.
+	Authenticate(user, password string) (name string, ok bool)
+}
+
+// A Client is an application that sessions are started for.
+type Client struct {
+	ID string
+	// Scope is what the client may be granted, space-separated; asking for
+	// none grants all of it (RFC 6749 §3.3).
+	Scope string
+	// Origins are the exact origins whose pages may hold this client's tokens.
+	// Without any, the client is not for browsers.
+	Origins []string
+}
+
+// Options are what an API is made of. Engine, Guard, Accounts, Keys, Audience
+// and Log are required.
+type Options struct {
+	Engine   *session.Engine
+	Guard    *httpauth.Guard
+	Accounts Accounts
+	Keys     verify.Keys
+	Services Services // nil: nobody may introspect
+	Audience string   // of the access tokens made at sign-in
+	Log      *slog.Logger
+
+	Prefix string // of the routes; empty: DefaultPrefix
+	SignIn string // path that a navigation without a login is sent to; empty: it gets 401
+	// Web is the client of cookie sessions. Its ID is DefaultWebClient if
+	// empty; it has no origins, since it never holds a token.
+	Web Client
+	// Clients are those that hold tokens themselves. Without any, no tokens
+	// leave in a body (RFC 9700 §4.14.2: refresh tokens are for clients that
+	// were chosen to have them).
+	Clients []Client
+	// RecentLogin is how long after a login other sessions may be ended; zero:
+	// DefaultRecentLogin.
+	RecentLogin time.Duration
+}
+
+// An API serves the routes. It is safe for concurrent use.
+type API struct {
+	Options
+	routes     map[string]*route // by path
+	clientCORS *cors.Cors        // nil: no client has origins
+	publicCORS *cors.Cors
+	metadata   []byte
+	names      *otter.Cache[string, string] // user names by id, for a minute
+}
+
+// New checks the options and returns an API, or every fault at once.
+func New(o Options) (*API, error) {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Web.ID == "" {
+		o.Web.ID = DefaultWebClient
+	}
+	if o.RecentLogin == 0 {
+		o.RecentLogin = DefaultRecentLogin
+	}
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	a := &API{Options: o, publicCORS: publicCORS(), clientCORS: clientCORS(o.Clients)}
+	a.routes = a.table()
+	var err error
+	if a.metadata, err = a.describe(); err != nil {
+		return nil, fmt.Errorf("httpapi: metadata: %w", err)
+	}
+	a.names, err = otter.New(&otter.Options[string, string]{
+		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](time.Minute),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: cache of names: %w", err)
+	}
+	return a, nil
+}
+
+func (o *Options) validate() error {
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(o.Engine == nil, "engine is missing")
+	fault(o.Guard == nil, "guard is missing")
+	fault(o.Accounts == nil, "accounts are missing")
+	fault(o.Keys == nil, "keys are missing")
+	fault(o.Log == nil, "log is missing")
+	fault(o.Audience == "", "audience is missing; give the one that the verifiers expect")
+	fault(!validPath(o.Prefix), "prefix %q is not a plain path, such as %s", o.Prefix, DefaultPrefix)
+	fault(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
+	fault(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)
+	fault(len(o.Web.Origins) > 0, "client %q has origins, but a cookie session never yields a token to a page", o.Web.ID)
+	if o.Engine != nil && o.Guard != nil {
+		fault(!o.Guard.Site.Has(o.Engine.Issuer),
+			"issuer %q is not an origin of this site, so that nobody would find its metadata (RFC 8414 §3)", o.Engine.Issuer)
+	}
+	seen := map[string]bool{o.Web.ID: true}
+	for _, c := range o.Clients {
+		fault(!validClientID(c.ID), "client id %q is empty or has characters other than letters, digits and -._~", c.ID)
+		fault(seen[c.ID], "client %q is there twice", c.ID)
+		seen[c.ID] = true
+		for _, origin := range c.Origins {
+			if err := httpauth.CheckOrigin(origin); err != nil {
+				faults = append(faults, fmt.Errorf("client %q: %w", c.ID, err))
+			}
+		}
+	}
+	fault(!validClientID(o.Web.ID), "client id %q is empty or has characters other than letters, digits and -._~", o.Web.ID)
+	for _, c := range slices.Concat([]Client{o.Web}, o.Clients) {
+		fault(!validScope(c.Scope), "scope %q of client %q has characters that RFC 6749 §3.3 does not allow", c.Scope, c.ID)
+	}
+	return errors.Join(faults...)
+}
+
+const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+// validPath accepts a path that has one spelling only, and no end that could
+// be cut off or doubled.
+func validPath(p string) bool {
+	return len(p) > 1 && len(p) <= 128 && p[0] == '/' && path.Clean(p) == p && strings.Trim(p, unreserved+"/") == ""
+}
+
+func validClientID(id string) bool { return id != "" && strings.Trim(id, unreserved) == "" }
+
+// validScope: printable ASCII without quote and backslash (RFC 6749 §3.3).
+func validScope(scope string) bool {
+	return !strings.ContainsFunc(scope, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' })
+}
+
+// client returns the client of a bearer session by its id.
+func (a *API) client(id string) (*Client, bool) {
+	for i := range a.Clients {
+		if a.Clients[i].ID == id {
+			return &a.Clients[i], true
+		}
+	}
+	return nil, false
+}
+
+// admits returns an error if a browser made the request on a page that is not
+// listed for the client: script there must not come to hold its tokens.
+func (c *Client) admits(r *http.Request) error {
+	if httpauth.FromBrowser(r) && !slices.Contains(c.Origins, r.Header.Get("Origin")) {
+		return errOrigin
+	}
+	return nil
+}
+
+// userName returns the name of a user. It is asked for with every renewal and
+// hardly ever changes, so it is remembered for a minute.
+func (a *API) userName(ctx context.Context, id string) (string, error) {
+	if name, ok := a.names.GetIfPresent(id); ok {
+		return name, nil
+	}
+	user, err := a.Accounts.ByID(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	a.names.Set(id, user.Name)
+	return user.Name, nil
+}

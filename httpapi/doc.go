@@ -1,0 +1,19 @@
+// Package httpapi owns the endpoint side of HTTP: the routes below the prefix
+// (sign-in, renewal, sign-out, the list of devices, OAuth's token, revoke and
+// introspect, forward auth) and the two public documents.
+//
+// To follow a request, read from routes.go down: the table says what each
+// route takes, who may call it and what answers it; [API.ServeHTTP] applies
+// the table. cookie.go is the only place that writes a cookie, problem.go the
+// only one that turns an outcome into a status.
+//
+// What the package refuses is always the same: a request for another host or
+// over plain http, one that another site made, a path or method that is not
+// in the table, a body that is not exactly of the declared form. No failure
+// clears a cookie, writes one, or says more than its public code; the cause
+// goes to the log.
+//
+// The package decides nothing about sessions: it parses once, asks package
+// session, and writes the answer. It does not limit rates; it passes on the
+// refusals for want of capacity (503 with Retry-After).
+package httpapi

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/rs/cors"
+)
+
+// harden writes what every answer says, failures included. A public document
+// replaces Cache-Control and the resource policy by its own.
+func (a *API) harden(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+	// Over plain http the header means nothing (RFC 6797 §7.2); browsers do
+	// not keep it for the loopback names that plain http is served for.
+	if a.Guard.Proxies.HTTPS(r) {
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+// clientCORS lets the pages of bearer clients call the routes that give
+// tokens, without credentials: what they need is in the request's body. Nil if
+// there is no such page; to the library, no origins would mean all of them.
+func clientCORS(clients []Client) *cors.Cors {
+	var origins []string
+	for _, c := range clients {
+		origins = append(origins, c.Origins...)
+	}
+	if len(origins) == 0 {
+		return nil
+	}
+	return cors.New(cors.Options{
+		// A function, since the library's list ignores case and knows patterns.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(origins, origin) },
+		AllowedMethods:  []string{http.MethodPost},
+		AllowedHeaders:  []string{"Content-Type", idempotencyHeader},
+		ExposedHeaders:  []string{"Retry-After", "WWW-Authenticate"},
+		MaxAge:          600,
+	})
+}
+
+// publicCORS lets every page read what is public anyway.
+func publicCORS() *cors.Cors {
+	return cors.New(cors.Options{
+		AllowedOrigins: []string{"*"},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead},
+		MaxAge:         600,
+	})
+}

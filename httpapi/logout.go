@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
+)
+
+// logout ends the session of the request's credential and then, not before,
+// takes the cookies away. Doing it twice is no error.
+func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
+	from := a.Guard.Proxies.Origin(r)
+	if len(r.Header["Authorization"]) > 0 {
+		return a.logoutBearer(w, r, from)
+	}
+	if err := a.endCarried(r, session.ReasonSignOut, from); err != nil {
+		return err // the cookies stay, for another try
+	}
+	cookies, err := a.emptyCookies()
+	if err != nil {
+		return err
+	}
+	setCookies(w, cookies)
+	if a.Guard.Proxies.HTTPS(r) {
+		// Not "cookies": that would take those of every host of the domain
+		// (W3C Clear Site Data §3.1). Over plain http it has no effect.
+		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// logoutBearer ends the session of an access token. An expired one proves
+// nothing: its holder signs out by revoking the refresh token.
+func (a *API) logoutBearer(w http.ResponseWriter, r *http.Request, from session.Origin) error {
+	c, err := httpauth.CredentialOf(r)
+	if err != nil {
+		return err
+	}
+	p, err := a.Guard.Verifier.Verify(c.Token, a.Guard.Now())
+	switch {
+	case errors.Is(err, verify.ErrRevoked): // signed out already
+	case err != nil:
+		return err
+	default:
+		if err := a.endSessions(r.Context(), []session.ID{p.Session}, session.ReasonSignOut, from); err != nil {
+			return err
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// endCarried ends every session that a genuine cookie of the request belongs
+// to: a refresh token of any generation whose tags are good, or an access
+// token that has not expired.
+func (a *API) endCarried(r *http.Request, why session.Reason, from session.Origin) error {
+	ids, err := a.carried(r)
+	if err != nil {
+		return err
+	}
+	return a.endSessions(r.Context(), ids, why, from)
+}
+
+// maxCarried bounds how many planted cookies are looked up.
+const maxCarried = 4
+
+func (a *API) carried(r *http.Request) ([]session.ID, error) {
+	var ids []session.ID
+	for _, c := range r.CookiesNamed(httpauth.RefreshCookie) {
+		t, err := a.Engine.Codec.Open(c.Value)
+		if err != nil || len(ids) >= maxCarried || slices.Contains(ids, t.Session) {
+			continue
+		}
+		row, err := a.Engine.Identify(r.Context(), c.Value)
+		switch {
+		case errors.Is(err, session.ErrRefused): // not genuine, or over
+		case err != nil:
+			return nil, err
+		default:
+			ids = append(ids, row.ID)
+		}
+	}
+	access := r.CookiesNamed(httpauth.AccessCookie)
+	if len(access) != 1 {
+		return ids, nil
+	}
+	p, err := a.Guard.Verifier.Verify(access[0].Value, a.Guard.Now())
+	switch {
+	case errors.Is(err, verify.ErrStale):
+		return nil, err // it may well be good, so its session must not be left alive in silence
+	case err == nil && !slices.Contains(ids, p.Session):
+		ids = append(ids, p.Session)
+	}
+	return ids, nil
+}
+
+func (a *API) endSessions(ctx context.Context, ids []session.ID, why session.Reason, from session.Origin) error {
+	for _, id := range ids {
+		ended, err := a.Engine.End(ctx, session.Selection{Session: id}, why, "", from)
+		if err != nil {
+			return err
+		}
+		for _, s := range ended {
+			if why == session.ReasonSignOut {
+				a.Engine.Record(session.Event{Type: session.EventSignOut, UserID: s.UserID,
+					Session: a.Engine.Pseudonym(s.Session), Origin: from})
+			}
+		}
+	}
+	return nil
+}

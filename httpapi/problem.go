@@ -1,0 +1,253 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
+)
+
+// What this package itself refuses.
+var (
+	errNotFound       = errors.New("httpapi: no such route")
+	errNoSession      = errors.New("httpapi: no such session of this user")
+	errMethod         = errors.New("httpapi: wrong method")
+	errDestination    = errors.New("httpapi: the answer is no page, frame or script")
+	errMediaType      = errors.New("httpapi: wrong media type")
+	errTooLarge       = errors.New("httpapi: body too large")
+	errBody           = errors.New("httpapi: malformed body")
+	errRepeated       = errors.New("httpapi: repeated parameter")
+	errParameter      = errors.New("httpapi: missing parameter")
+	errIdempotencyKey = errors.New("httpapi: malformed Idempotency-Key")
+	errClient         = errors.New("httpapi: unknown client")
+	errForeignToken   = errors.New("httpapi: the token is another client's")
+	errScope          = errors.New("httpapi: scope exceeds what the client may have")
+	errOrigin         = errors.New("httpapi: this origin is not listed for the client")
+	errRecentLogin    = errors.New("httpapi: the login is too long ago")
+	errGrantType      = errors.New("httpapi: unsupported grant type")
+	errService        = errors.New("httpapi: not a service")
+)
+
+// An outcome is how the world sees an error: all of it is public.
+type outcome struct {
+	err    error
+	status int
+	code   string // stable; clients decide by it
+	detail string
+	// challenge is the error of the Bearer challenge (RFC 6750 §3.1). A 401
+	// without one was sent no credential, and is told none.
+	challenge string
+	oauth     string // code on OAuth routes (RFC 6749 §5.2); empty: invalid_request
+}
+
+const loginRequired = "Sign in again."
+
+// outcomes is the one table from what was decided to what is answered. The
+// first that the error matches is taken. All failures of a token look alike.
+var outcomes = []outcome{
+	{session.ErrRefused, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{session.ErrBindingRequired, 403, "binding_required", "A session must be bound to a key of the device.", "", "invalid_request"},
+	{session.ErrBusy, 503, "busy", "Too many renewals are waiting. Try again.", "", "temporarily_unavailable"},
+	{session.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+
+	{verify.ErrMalformed, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrUnknownKey, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrSignature, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrExpired, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrNotYet, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrIssuer, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrAudience, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrRevoked, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{verify.ErrStale, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+
+	{account.ErrCredentials, 401, "login_failed", "User name or password is wrong.", "", "invalid_grant"},
+	{account.ErrNotFound, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{account.ErrBusy, 503, "busy", "Too many sign-ins are under way. Try again.", "", "temporarily_unavailable"},
+	{account.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+
+	{httpauth.ErrMisdirected, 421, "misdirected", "This host is not served here.", "", ""},
+	{httpauth.ErrInsecure, 403, "https_required", "Use https.", "", ""},
+	{httpauth.ErrRepeatedHeader, 400, "repeated_header", "A header that must be sent once was repeated.", "", ""},
+	{httpauth.ErrCrossSite, 403, "cross_site", "The request does not come from this site.", "", "access_denied"},
+	{httpauth.ErrNoCredential, 401, "login_required", loginRequired, "", "invalid_grant"},
+	{httpauth.ErrDuplicateCookie, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{httpauth.ErrUnproved, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{httpauth.ErrTwoCredentials, 400, "two_credentials", "Send either the cookie or one Authorization header.", "invalid_request", ""},
+	{httpauth.ErrAuthorization, 400, "malformed_authorization", "Send \"Authorization: Bearer\" and the token.", "invalid_request", ""},
+
+	{errNotFound, 404, "not_found", "There is nothing here.", "", ""},
+	{errNoSession, 404, "not_found", "There is no such session.", "", ""},
+	{errMethod, 405, "method_not_allowed", "Use a method that Allow names.", "", ""},
+	{errDestination, 403, "wrong_destination", "The answer is no page, frame or script.", "", ""},
+	{errMediaType, 415, "unsupported_media_type", "Send the declared media type, in UTF-8, uncompressed.", "", ""},
+	{errTooLarge, 413, "too_large", "Send a shorter body.", "", ""},
+	{errBody, 400, "malformed_body", "The body is malformed, or has unknown, repeated, missing or wrong members.", "", ""},
+	{errRepeated, 400, "repeated_parameter", "Send each parameter once.", "", ""},
+	{errParameter, 400, "missing_parameter", "A required parameter is missing.", "", ""},
+	{errIdempotencyKey, 400, "malformed_idempotency_key", "Send one Idempotency-Key of 1 to 255 visible ASCII characters.", "", ""},
+	{errClient, 400, "unknown_client", "This client may not hold tokens here.", "", "invalid_client"},
+	{errForeignToken, 400, "wrong_client", "The token was issued to another client.", "", "invalid_grant"},
+	{errScope, 400, "invalid_scope", "The scope exceeds what may be granted.", "", "invalid_scope"},
+	{errOrigin, 403, "origin_not_listed", "Pages of this origin may not hold tokens of this client.", "", "access_denied"},
+	{errRecentLogin, 401, "recent_login_required", "Sign in again to do this.", "insufficient_user_authentication", ""},
+	{errGrantType, 400, "unsupported_grant_type", "Only refresh_token is supported.", "", "unsupported_grant_type"},
+	{errService, 401, "service_required", "Send the credentials of a service.", "", "invalid_client"},
+
+	{context.Canceled, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+	{context.DeadlineExceeded, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+}
+
+// internal is the outcome of what nobody foresaw: it says nothing.
+var internal = outcome{status: 500, code: "internal", detail: "Something went wrong here.", oauth: "server_error"}
+
+func outcomeOf(err error) *outcome {
+	for i := range outcomes {
+		if errors.Is(err, outcomes[i].err) {
+			return &outcomes[i]
+		}
+	}
+	return &internal
+}
+
+// problem is an RFC 9457 document. Its type is about:blank, so its title is
+// the status's name (§4.2.1); what a client decides by is the code.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Refuse answers a request that fails with err. It is for
+// [httpauth.Guard.Protect]: the handlers of an application give the same
+// answers as the API's own routes, except that a navigation that needs a login
+// is sent to the sign-in page.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if a.SignIn != "" && isNavigation(r) && outcomeOf(err).code == "login_required" {
+		a.begin(w, r, err)
+		w.Header().Set("Location", a.SignIn)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	a.refuseProblem(w, r, err)
+}
+
+// refuseProblem answers a failure with a problem document.
+func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
+	o := a.begin(w, r, err)
+	if o.status == http.StatusUnauthorized || o.challenge != "" {
+		w.Header().Set("WWW-Authenticate", a.challenge(o))
+	}
+	body, _ := json.Marshal(problem{"about:blank", http.StatusText(o.status), o.status, o.code, o.detail})
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(o.status)
+	w.Write(body)
+}
+
+// refuseOAuth answers a failure in the form that OAuth clients know (RFC 6749
+// §5.2).
+func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
+	o := a.begin(w, r, err)
+	status, code := o.status, cmp.Or(o.oauth, "invalid_request")
+	switch code {
+	case "invalid_grant":
+		status = http.StatusBadRequest
+	case "invalid_client":
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Basic realm="pawl", charset="UTF-8"`)
+	}
+	body, _ := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{code, o.detail})
+	w.Header().Set("Content-Type", jsonBody)
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+// begin starts the answer to a failure: whatever a handler had prepared is
+// taken back, above all its cookies.
+func (a *API) begin(w http.ResponseWriter, r *http.Request, err error) *outcome {
+	a.harden(w, r)
+	for _, name := range []string{"Set-Cookie", "Clear-Site-Data", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
+		w.Header().Del(name)
+	}
+	o := outcomeOf(err)
+	if o.status >= 500 {
+		a.Log.LogAttrs(r.Context(), slog.LevelError, "request failed",
+			slog.String("method", r.Method), slog.String("code", o.code), slog.Any("error", err))
+	}
+	if o.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(err)))
+	}
+	return o
+}
+
+// retryAfter is in whole seconds, rounded up.
+func retryAfter(err error) int {
+	wait := time.Second
+	if busy, ok := errors.AsType[*account.BusyError](err); ok {
+		wait = max(wait, busy.RetryAfter)
+	}
+	return int((wait + time.Second - 1) / time.Second)
+}
+
+// challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3).
+func (a *API) challenge(o *outcome) string {
+	switch o.challenge {
+	case "":
+		return "Bearer"
+	case "insufficient_user_authentication":
+		return fmt.Sprintf(`Bearer error="%s", max_age=%d`, o.challenge, a.RecentLogin/time.Second)
+	}
+	return fmt.Sprintf(`Bearer error="%s"`, o.challenge)
+}
+
+// isNavigation tells a browser that opens a page from a program that calls an
+// API, by what the browser itself says, and by Accept where it says nothing.
+func isNavigation(r *http.Request) bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// survive answers a panic of a handler with 500. The panic's value may hold
+// what a client sent, so only its type is logged, and where it came from.
+func (a *API) survive(w http.ResponseWriter, r *http.Request) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	if value == http.ErrAbortHandler {
+		panic(value)
+	}
+	text := fmt.Sprintf("%T", value)
+	if fault, ok := value.(runtime.Error); ok {
+		text = fault.Error()
+	}
+	a.Log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
+		slog.String("panic", text), slog.String("stack", string(debug.Stack())))
+	a.refuseProblem(w, r, errPanic)
+}
+
+// errPanic is in no table on purpose: it is the outcome nobody foresaw.
+var errPanic = errors.New("httpapi: a handler panicked")
