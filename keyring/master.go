@@ -39,8 +39,11 @@ const (
 type Master struct{ keys []masterKey }
 
 type masterKey struct {
-	id  token.KeyID
-	key [32]byte
+	id token.KeyID
+	// derive returns the key of one purpose. It is a function that holds the
+	// master key, since package fmt prints the unexported fields of whatever
+	// holds a Master, past every Format method, but nothing of a function.
+	derive func(label string) [32]byte
 }
 
 // NewMasterText returns a fresh master key in text form, one line.
@@ -67,7 +70,7 @@ func ParseMaster(text []byte) (*Master, error) {
 		if !ok || err != nil || len(raw) != 32 {
 			return nil, fmt.Errorf("line %d: %w", n, ErrMaster)
 		}
-		k := masterKey{key: [32]byte(raw)}
+		k := masterKey{derive: deriver(raw)}
 		id := k.derive(labelID)
 		copy(k.id[:], id[:])
 		if m.find(k.id) != nil {
@@ -81,13 +84,15 @@ func ParseMaster(text []byte) (*Master, error) {
 	return m, nil
 }
 
-func (k *masterKey) derive(label string) (out [32]byte) {
-	key, err := hkdf.Key(sha256.New, k.key[:], nil, label, len(out))
-	if err != nil {
-		panic("keyring: HKDF with SHA-256 failed: " + err.Error())
+func deriver(master []byte) func(label string) [32]byte {
+	return func(label string) (out [32]byte) {
+		key, err := hkdf.Key(sha256.New, master, nil, label, len(out))
+		if err != nil {
+			panic("keyring: HKDF with SHA-256 failed: " + err.Error())
+		}
+		copy(out[:], key)
+		return out
 	}
-	copy(out[:], key)
-	return out
 }
 
 func (m *Master) find(id token.KeyID) *masterKey {

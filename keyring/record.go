@@ -124,5 +124,5 @@ func (r *Record) signer(m *Master, public *PublicKey) (*Signer, error) {
 	if err != nil || !public.Verify(probe, signature) {
 		return nil, fmt.Errorf("key %s: %w: %w", r.ID, ErrDamaged, errPair)
 	}
-	return &Signer{header: r.Header, key: key}, nil
+	return &Signer{r.Header, func(message []byte) ([]byte, error) { return sign(key, message) }}, nil
 }

@@ -91,14 +91,15 @@ var _ token.Signer = (*Signer)(nil)
 // and prints as "[redacted]".
 type Signer struct {
 	header string
-	key    crypto.Signer
+	// sign holds the private key: see masterKey.
+	sign func(message []byte) ([]byte, error)
 }
 
 // Header implements [token.Signer].
 func (s *Signer) Header() string { return s.header }
 
 // Sign implements [token.Signer].
-func (s *Signer) Sign(signingInput []byte) ([]byte, error) { return sign(s.key, signingInput) }
+func (s *Signer) Sign(signingInput []byte) ([]byte, error) { return s.sign(signingInput) }
 
 // Format implements [fmt.Formatter] by redacting.
 func (Signer) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }

@@ -79,35 +79,40 @@ func (Refresh) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
 
 // A RefreshCodec writes and reads refresh tokens. It is immutable and safe
 // for concurrent use.
-type RefreshCodec struct{ keys map[KeyID]RefreshKey }
+type RefreshCodec struct {
+	// A function, since package fmt prints the unexported fields of whatever
+	// holds a codec, past every Format method, but nothing of a function.
+	find func(KeyID) (key *RefreshKey, known bool)
+}
 
-// Format implements [fmt.Formatter] by redacting: package fmt would otherwise
-// print the keys, which are in an unexported field and so out of reach of their
-// own Format.
+// Format implements [fmt.Formatter] by redacting.
 func (RefreshCodec) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
 
 // NewRefreshCodec returns a codec that honours the given keys. Without keys it
 // honours no token.
 func NewRefreshCodec(keys ...RefreshKey) *RefreshCodec {
-	c := &RefreshCodec{keys: make(map[KeyID]RefreshKey, len(keys))}
+	byID := make(map[KeyID]*RefreshKey, len(keys))
 	for _, k := range keys {
-		c.keys[k.ID] = k
+		byID[k.ID] = &k
 	}
-	return c
+	return &RefreshCodec{find: func(id KeyID) (*RefreshKey, bool) {
+		k, ok := byID[id]
+		return k, ok
+	}}
 }
 
 // Seal returns the one refresh token of a session's generation: a function of
 // its arguments, so that all who ask for it get the same bytes. It fails with
 // [ErrRefresh] if the key is unknown, the salt erased or the generation 0.
 func (c *RefreshCodec) Seal(key KeyID, session ID, generation uint32, salt Salt) (Secret, error) {
-	k, ok := c.keys[key]
+	k, ok := c.find(key)
 	if !ok || generation == 0 || salt.IsZero() {
 		return "", ErrRefresh
 	}
 	var buf [refreshMax]byte
 	head := appendRefreshHead(buf[:0], key, session, generation)
-	inner := innerTag(&k, salt, head)
-	outer := outerTag(&k, head, inner[:])
+	inner := innerTag(k, salt, head)
+	outer := outerTag(k, head, inner[:])
 	body := append(append(head, outer[:]...), inner[:]...)
 	text := make([]byte, 0, MaxRefresh)
 	text = append(text, RefreshPrefix...)
@@ -139,7 +144,7 @@ func (c *RefreshCodec) Open(raw string) (Refresh, error) {
 		return Refresh{}, ErrRefresh
 	}
 	r.Generation = uint32(generation)
-	k, ok := c.keys[r.Key]
+	k, ok := c.find(r.Key)
 	if !ok {
 		return Refresh{}, ErrRefresh
 	}
@@ -148,7 +153,7 @@ func (c *RefreshCodec) Open(raw string) (Refresh, error) {
 	if canonical := appendRefreshHead(again[:0], r.Key, r.Session, r.Generation); len(canonical) != len(head) {
 		return Refresh{}, ErrRefresh
 	}
-	outer := outerTag(&k, head, r.inner[:])
+	outer := outerTag(k, head, r.inner[:])
 	if !hmac.Equal(outer[:], tags[:outerTagSize]) {
 		return Refresh{}, ErrRefresh
 	}
@@ -158,12 +163,12 @@ func (c *RefreshCodec) Open(raw string) (Refresh, error) {
 // Genuine reports, in constant time, whether this issuer made r for the
 // session that has this salt. It is false for an erased salt.
 func (c *RefreshCodec) Genuine(r Refresh, salt Salt) bool {
-	k, ok := c.keys[r.Key]
+	k, ok := c.find(r.Key)
 	if !ok || salt.IsZero() {
 		return false
 	}
 	var buf [refreshMax]byte
-	inner := innerTag(&k, salt, appendRefreshHead(buf[:0], r.Key, r.Session, r.Generation))
+	inner := innerTag(k, salt, appendRefreshHead(buf[:0], r.Key, r.Session, r.Generation))
 	return hmac.Equal(inner[:], r.inner[:])
 }
 
