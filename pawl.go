@@ -97,7 +97,8 @@ func (o Options) Validate() error {
 	if o.Data == "" {
 		faults = append(faults, errors.New("data directory is missing"))
 	}
-	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), o.httpFaults())
+	_, _, err := o.site()
+	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err)
 	return errors.Join(faults...)
 }
 
@@ -187,11 +188,6 @@ func (p *Pawl) record(e session.Event) {
 // Handler serves the routes below the prefix and the two documents below
 // /.well-known/.
 func (p *Pawl) Handler() http.Handler { return p.web.api }
-
-// Protect lets only requests of signed-in users through to next; see
-// [PrincipalFrom]. Others get an answer: a navigation of a browser is sent to
-// sign in, anything else gets a problem document.
-func (p *Pawl) Protect(next http.Handler) http.Handler { return p.web.guard.Protect(next) }
 
 // PrincipalFrom returns who calls, inside a handler behind [Pawl.Protect].
 func PrincipalFrom(ctx context.Context) (*verify.Principal, bool) { return verify.FromContext(ctx) }

@@ -29,7 +29,7 @@ type sessionDocument struct {
 	RefreshIn       int64  `json:"refresh_in"`
 	CSRFToken       string `json:"csrf_token,omitzero"` // of a cookie session
 
-	tokens `json:",inline"` // of a bearer session, when it gets new ones
+	tokens // of a bearer session, when it gets new ones
 }
 
 // tokens is OAuth's answer with tokens (RFC 6749 §5.1).
