@@ -72,12 +72,12 @@ const maxCarried = 4
 
 func (a *API) carried(r *http.Request) ([]session.ID, error) {
 	var ids []session.ID
-	for _, c := range r.CookiesNamed(httpauth.RefreshCookie) {
-		t, err := a.Engine.Codec.Open(c.Value)
+	for _, value := range httpauth.Cookies(r, httpauth.RefreshCookie) {
+		t, err := a.Engine.Codec.Open(value)
 		if err != nil || len(ids) >= maxCarried || slices.Contains(ids, t.Session) {
 			continue
 		}
-		row, err := a.Engine.Identify(r.Context(), c.Value)
+		row, err := a.Engine.Identify(r.Context(), value)
 		switch {
 		case errors.Is(err, session.ErrRefused): // not genuine, or over
 		case err != nil:
@@ -86,11 +86,11 @@ func (a *API) carried(r *http.Request) ([]session.ID, error) {
 			ids = append(ids, row.ID)
 		}
 	}
-	access := r.CookiesNamed(httpauth.AccessCookie)
+	access := httpauth.Cookies(r, httpauth.AccessCookie)
 	if len(access) != 1 {
 		return ids, nil
 	}
-	p, err := a.Guard.Verifier.Verify(access[0].Value, a.Guard.Now())
+	p, err := a.Guard.Verifier.Verify(access[0], a.Guard.Now())
 	switch {
 	case errors.Is(err, verify.ErrStale):
 		return nil, err // it may well be good, so its session must not be left alive in silence

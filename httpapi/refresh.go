@@ -40,14 +40,14 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 // witness is the session that the access cookie names; zero if there is not
 // exactly one cookie that names one. It is compared, never trusted.
 func (a *API) witness(r *http.Request) session.ID {
-	cookies := r.CookiesNamed(httpauth.AccessCookie)
+	cookies := httpauth.Cookies(r, httpauth.AccessCookie)
 	if len(cookies) > 1 {
 		a.Guard.RecordDuplicate(r, httpauth.AccessCookie)
 	}
 	if len(cookies) != 1 {
 		return session.ID{}
 	}
-	id, err := token.WitnessOf(cookies[0].Value)
+	id, err := token.WitnessOf(cookies[0])
 	if err != nil {
 		return session.ID{}
 	}
@@ -58,18 +58,18 @@ func (a *API) witness(r *http.Request) session.ID {
 // more of that name. The highest generation that fits the witness is taken. If
 // none fits, the first is, for the engine to refuse and record.
 func (a *API) pickRefresh(r *http.Request, witness session.ID) (string, bool) {
-	cookies := r.CookiesNamed(httpauth.RefreshCookie)
+	cookies := httpauth.Cookies(r, httpauth.RefreshCookie)
 	if len(cookies) == 0 {
 		return "", false
 	}
 	if len(cookies) > 1 {
 		a.Guard.RecordDuplicate(r, httpauth.RefreshCookie)
 	}
-	best, newest := cookies[0].Value, uint32(0)
-	for _, c := range cookies {
-		t, err := a.Engine.Codec.Open(c.Value)
+	best, newest := cookies[0], uint32(0)
+	for _, value := range cookies {
+		t, err := a.Engine.Codec.Open(value)
 		if err == nil && t.Session == witness && t.Generation > newest {
-			best, newest = c.Value, t.Generation
+			best, newest = value, t.Generation
 		}
 	}
 	return best, true

@@ -36,11 +36,11 @@ func CredentialOf(r *http.Request) (Credential, error) {
 	if lines := r.Header["Authorization"]; len(lines) == 1 {
 		return bearer(lines[0])
 	}
-	switch cookies := r.CookiesNamed(AccessCookie); len(cookies) {
+	switch values := Cookies(r, AccessCookie); len(values) {
 	case 0:
 		return Credential{}, ErrNoCredential
 	case 1:
-		return Credential{Token: cookies[0].Value, Transport: session.Cookie}, nil
+		return Credential{Token: values[0], Transport: session.Cookie}, nil
 	}
 	return Credential{}, ErrDuplicateCookie
 }
@@ -66,7 +66,7 @@ func bearer(line string) (Credential, error) {
 		return Credential{}, ErrAuthorization
 	case !strings.EqualFold(scheme, "Bearer"):
 		return Credential{}, ErrNoCredential
-	case text == "" || strings.ContainsAny(text, " \t,"):
+	case text == "" || strings.IndexByte(text, ' ') >= 0 || strings.IndexByte(text, ',') >= 0:
 		return Credential{}, ErrAuthorization
 	}
 	return Credential{Token: text, Transport: session.Bearer}, nil
@@ -75,5 +75,24 @@ func bearer(line string) (Credential, error) {
 // CarriesCookie reports whether the request carries a cookie of ours,
 // whatever is in it.
 func CarriesCookie(r *http.Request) bool {
-	return len(r.CookiesNamed(AccessCookie)) > 0 || len(r.CookiesNamed(RefreshCookie)) > 0
+	return len(Cookies(r, AccessCookie)) > 0 || len(Cookies(r, RefreshCookie)) > 0
+}
+
+// Cookies returns the value of every cookie of exactly that name, in the order
+// of the request (RFC 6265 §5.4). Names are compared as bytes: a twin in
+// another case, one without a name, and one behind a comma, "$Version" or an
+// exotic space are other cookies. Values are taken as they are, quotes
+// included: what they hold is for a stricter decoder than that of net/http.
+func Cookies(r *http.Request, name string) (values []string) {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			got, value, found := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if found && got == name {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
 }

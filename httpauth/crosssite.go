@@ -106,11 +106,11 @@ func FromBrowser(r *http.Request) bool {
 // That cookie need not be verified here: another site cannot plant one, and
 // the token is worth nothing without a key of ours.
 func (g *Guard) provesCSRF(r *http.Request) bool {
-	access := r.CookiesNamed(AccessCookie)
+	access := Cookies(r, AccessCookie)
 	if len(access) != 1 {
 		return false
 	}
-	id, err := token.WitnessOf(access[0].Value)
+	id, err := token.WitnessOf(access[0])
 	return err == nil && g.CSRF.Check(id, csrfOf(r))
 }
 
