@@ -205,4 +205,3 @@ func turned(row session.Row, now time.Time) session.Change {
 func use(row session.Row, now time.Time, settle time.Duration) session.Use {
 	return session.Use{Session: row.ID, Generation: row.Generation, IssuedAt: now.Add(-settle - time.Second).Truncate(time.Second)}
 }
-
