@@ -27,12 +27,17 @@ type Data struct {
 // ErrNoData says that a directory holds no data of Pawl.
 var ErrNoData = errors.New("no Pawl data here; start the server once, or name the right directory")
 
+var errNoDirectory = errors.New("the data directory is not named")
+
 // OpenData opens a data directory. masterKey is the path of the master key
 // file; empty means master.key in the directory. With create, a missing
 // directory, database or master key is made; without it, a missing one is
 // [ErrNoData]. A master key is never made for data that already has keys: it
 // would not open them.
 func OpenData(ctx context.Context, dir, masterKey string, create bool) (*Data, error) {
+	if dir == "" {
+		return nil, errNoDirectory
+	}
 	if masterKey == "" {
 		masterKey = filepath.Join(dir, masterFile)
 	}

@@ -95,7 +95,7 @@ func (o Options) Validate() error {
 	o = o.withDefaults()
 	var faults []error
 	if o.Data == "" {
-		faults = append(faults, errors.New("data directory is missing"))
+		faults = append(faults, errNoDirectory)
 	}
 	_, _, err := o.site()
 	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err)

@@ -49,8 +49,9 @@ func (m *metrics) watch(p *pawl.Pawl) {
 		func(s pawl.Stats) float64 { return float64(s.Revoked) })
 	gauge("pawl_verification_keys", "Keys that verify access tokens.",
 		func(s pawl.Stats) float64 { return float64(s.Keys) })
-	gauge("pawl_events_dropped_total", "Events that could not be stored.",
-		func(s pawl.Stats) float64 { return float64(s.EventsDropped) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "pawl_events_dropped_total", Help: "Events that could not be stored."},
+		func() float64 { return float64(p.Stats().EventsDropped) }))
 	gauge("pawl_ready", "1 if this node accepts tokens.", func(s pawl.Stats) float64 {
 		if s.Ready {
 			return 1

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,15 +18,7 @@ func TestMain(m *testing.M) {
 // Rows: 143, 178, 183, 186, 195, 239, 255
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(env *testscript.Env) error {
-			// Nothing of the caller's environment may decide.
-			for _, name := range []string{"PAWL_DATA", "PAWL_ORIGIN", "PAWL_CONFIG", "PAWL_MASTER_KEY_FILE"} {
-				env.Setenv(name, "")
-				os.Unsetenv(name)
-			}
-			return nil
-		},
+		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
