@@ -18,7 +18,7 @@ type loginRequest struct {
 	Password  *account.Password `json:"password"`
 	Remember  bool              `json:"remember"`  // cookies outlive the browser
 	Transport session.Transport `json:"transport"` // empty: cookie
-	ClientID  string            `json:"client_id"` // required with bearer
+	ClientID  string            `json:"client_id"` // with bearer; empty: the only one there is
 	Scope     string            `json:"scope"`     // empty: all that the client may have
 }
 
@@ -89,6 +89,9 @@ func (a *API) signInClient(transport session.Transport, id string) (*Client, err
 			return &a.Web, nil
 		}
 	case session.Bearer:
+		if id == "" && len(a.Clients) == 1 {
+			return &a.Clients[0], nil
+		}
 		if client, ok := a.client(id); ok {
 			return client, nil
 		}
