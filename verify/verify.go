@@ -140,14 +140,11 @@ func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
 		return nil, ErrMalformed
 	}
 	keys := v.config.Keys.Set()
-	s, ok := v.remembered(raw, keys)
-	if !ok {
+	s, known := v.remembered(raw, keys)
+	if !known {
 		var err error
 		if s, err = v.examine(raw, keys); err != nil {
 			return nil, err
-		}
-		if v.cache != nil {
-			v.cache.Set(raw, s)
 		}
 	}
 	leeway := v.config.Leeway
@@ -159,6 +156,9 @@ func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
 	}
 	if err := v.config.Revocations.Check(s.principal.Session, now); err != nil {
 		return nil, err
+	}
+	if !known && v.cache != nil {
+		v.cache.Set(raw, s)
 	}
 	return s.principal, nil
 }
