@@ -32,11 +32,11 @@ func TestRowExpiresAtTheEarlierLimit(t *testing.T) {
 
 func TestApplyTurns(t *testing.T) {
 	row := sample()
-	c := Change{ID: row.ID, From: 5, Generation: 6, RotatedAt: noon, PriorUsedAt: noon.Add(-time.Minute), LateRepeats: 0b10,
+	c := Change{ID: row.ID, From: 5, Generation: 6, RotatedAt: noon, PriorUsedAt: noon.Add(-time.Minute), LateRepeats: 0b1010,
 		KeyHash: otherKey, LastSeen: noon.Truncate(time.Hour), RolledBackAt: noon}
 	want := row
 	want.Generation, want.RotatedAt, want.ConfirmedAt, want.PriorUsedAt = 6, noon, time.Time{}, noon.Add(-time.Minute)
-	want.LateRepeats, want.KeyHash, want.LastSeen, want.Binding.RolledBackAt = 0b10, otherKey, c.LastSeen, noon
+	want.LateRepeats, want.KeyHash, want.LastSeen, want.Binding.RolledBackAt = 0b1010, otherKey, c.LastSeen, noon
 	if diff := cmp.Diff(want, row.Apply(c, noon)); diff != "" {
 		t.Error(diff)
 	}
