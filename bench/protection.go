@@ -35,7 +35,7 @@ func (i *issuer) protection() (Group, error) {
 		return Group{}, err
 	}
 	bare := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	return Group{Name: "a protected handler", Sides: []Side{
+	return Group{Name: Protected, Sides: []Side{
 		{Name: "bare handler", Prepare: always(serve(bare, cookies))},
 		{Name: "pawl Protect, cookie", Prepare: warmed(serve(protected, cookies), known)},
 		{Name: "pawl Protect, bearer", Prepare: warmed(serve(protected, bearers), known)},

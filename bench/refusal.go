@@ -27,7 +27,7 @@ func (i *issuer) refusal() (Group, error) {
 	_, rest, _ := strings.Cut(i.tokens[0], ".")
 	none := string(token.AppendBase64URL(nil, []byte(`{"alg":"none","typ":"at+jwt"}`))) + "." + rest
 	stranger := string(token.AppendBase64URL(nil, []byte(`{"alg":"EdDSA","typ":"at+jwt","kid":"AAAAAAAAAAAAAAAA"}`))) + "." + rest
-	return Group{Name: "refusals", Sides: []Side{
+	return Group{Name: Refused, Sides: []Side{
 		{Name: "forged refresh token, engine", Prepare: always(i.renewRefused(engine, forged))},
 		{Name: "forged refresh token, codec alone", Prepare: always(func() error {
 			if _, err := engine.Codec.Open(forged); !errors.Is(err, token.ErrRefresh) {

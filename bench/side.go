@@ -18,6 +18,14 @@ type Group struct {
 	Sides []Side
 }
 
+// The names of the groups.
+const (
+	Fresh     = "verify fresh" // a token that was not seen before
+	Again     = "verify again" // one that was
+	Protected = "protect"      // a handler that asks who calls
+	Refused   = "refuse"       // what an attacker can send for nothing
+)
+
 // Groups returns every group that needs no store on disk.
 func Groups() ([]Group, error) {
 	i, err := newIssuer()

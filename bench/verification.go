@@ -21,7 +21,7 @@ const filled = 1 << 10
 // verification is of tokens that were not seen before: each side gets every
 // token once after its preparation.
 func (i *issuer) verification() Group {
-	return Group{Name: "verify, token not seen before", Sides: []Side{
+	return Group{Name: Fresh, Sides: []Side{
 		{Name: "ed25519.Verify alone", Prepare: i.rawEd25519},
 		{Name: "pawl", Limit: pool, Prepare: func() (func() error, error) {
 			v, err := i.verifier(cacheSize)
@@ -52,7 +52,7 @@ func (i *issuer) verification() Group {
 
 // again is of tokens that were verified before.
 func (i *issuer) again() Group {
-	return Group{Name: "verify, token seen before", Sides: []Side{
+	return Group{Name: Again, Sides: []Side{
 		{Name: "pawl", Prepare: func() (func() error, error) {
 			v, err := i.verifier(cacheSize)
 			if err != nil {
