@@ -52,6 +52,9 @@ func Check(ctx context.Context, store session.Store) error {
 			if !row.Ended() && listed {
 				faults = append(faults, fmt.Errorf("session %s: in the feed, but not ended", row.ID))
 			}
+			if row.ID.Compare(last) <= 0 {
+				return errors.Join(append(faults, errors.New("the store lists rows out of order"))...)
+			}
 			last = row.ID
 		}
 		if len(rows) == 0 {

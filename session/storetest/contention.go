@@ -20,6 +20,7 @@ var contentionTests = []tierTest{
 	{name: "LoadReadsTheClockFirst", run: raceClock},
 	{name: "OneLineage", run: raceLineage},
 	{name: "EndedSessionsStayEnded", run: raceEngineEnd},
+	{name: "RenewalInFlightLosesToAnEnd", run: inFlightEnd},
 }
 
 // atOnce runs f n times, all released together, alternately on both openings

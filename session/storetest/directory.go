@@ -23,7 +23,8 @@ var directoryTests = []tierTest{
 	{name: "SweepStopsAtItsLimit", run: sweepLimit},
 	{name: "FeedReachesBackAsFarAsAsked", run: feedWindows},
 	{name: "FeedIsKeptAsLongAsAsked", run: feedKept},
-	{name: "CanceledContextIsNeverHalfDone", run: canceled},
+	{name: "CanceledWriteIsNeverHalfDone", run: canceledWrite},
+	{name: "CanceledEndIsNeverHalfDone", run: canceledEnd},
 }
 
 // Rows: 118, 140, 143.
@@ -317,7 +318,7 @@ func feedKept(b *bench) {
 }
 
 // Rows: 252.
-func canceled(b *bench) {
+func canceledWrite(b *bench) {
 	ids := b.createMany(20, "u_alice")
 	for i := range 10 {
 		ctx, cancel := context.WithCancel(b.ctx)
@@ -357,21 +358,30 @@ func canceled(b *bench) {
 		}
 		b.clock.Advance(time.Second)
 	}
+}
 
-	ctx, cancel := context.WithCancel(b.ctx)
-	go cancel()
-	_, err := b.store.End(ctx, session.Selection{User: "u_alice"}, session.ReasonOperator)
-	ended := 0
-	for _, row := range b.list(session.Query{User: "u_alice", WithEnded: true, Limit: 1000}) {
-		if row.Ended() {
-			ended++
+// Rows: 252.
+func canceledEnd(b *bench) {
+	for i := range 10 {
+		user := fmt.Sprint("u_", i)
+		ids := b.createMany(10, user)
+		ctx, cancel := context.WithCancel(b.ctx)
+		if i%2 == 0 {
+			cancel()
 		}
+		go cancel()
+		told, err := b.store.End(ctx, session.Selection{User: user}, session.ReasonOperator)
+		ended := 0
+		for _, id := range ids {
+			if row := b.load(id); row.Ended() {
+				ended++
+			}
+		}
+		if ended != 0 && ended != len(ids) || err == nil && (ended != len(ids) || len(told) != ended) {
+			b.Errorf("%d of %d sessions ended, told of %d (%v); want all or none", ended, len(ids), len(told), err)
+		}
+		b.wantIDs("feed", endedOf(b), b.feed(time.Hour))
 	}
-	all := len(b.list(session.Query{User: "u_alice", WithEnded: true, Limit: 1000}))
-	if ended != 0 && ended != all || (err == nil && ended != all) {
-		b.Errorf("%d of %d sessions ended (%v); want all or none", ended, all, err)
-	}
-	b.wantIDs("feed", endedOf(b), b.feed(time.Hour))
 }
 
 // endedOf returns the sessions that the rows say have ended.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -112,5 +113,41 @@ func raceEngineEnd(b *bench) {
 			}
 		}
 		b.wantRow(row)
+	}
+}
+
+// An interposed store does something else right before it replaces.
+type interposed struct {
+	session.Store
+	before func()
+}
+
+func (s interposed) Replace(ctx context.Context, changes []session.Change) []error {
+	s.before()
+	return s.Store.Replace(ctx, changes)
+}
+
+// A session is ended after a renewal was decided and before it is stored: the
+// renewal is decided anew, and refused.
+//
+// Rows: 112, 118, A37.
+func inFlightEnd(b *bench) {
+	ended := false
+	engine := NewEngine(b, interposed{b.store, func() {
+		if !ended {
+			ended = true
+			if _, err := b.other.End(b.ctx, session.Selection{User: "u_alice"}, session.ReasonPassword); err != nil {
+				b.Errorf("End: %v", err)
+			}
+		}
+	}}, nil)
+	held := b.start(engine)
+	b.clock.Advance(time.Hour)
+	issued, err := engine.Refresh(b.ctx, renewal(held))
+	if !errors.Is(err, session.ErrRefused) || issued.Refresh != "" || issued.Access != "" || !ended {
+		b.Errorf("Refresh: %v, want ErrRefused and no tokens", err)
+	}
+	if row := b.load(held.Row.ID); !row.Ended() || row.Generation != 1 || row.EndReason != session.ReasonPassword {
+		b.Errorf("ended %t in generation %d, reason %q", row.Ended(), row.Generation, row.EndReason)
 	}
 }
