@@ -108,6 +108,13 @@ func TestPanicOfTheStoreGrantsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inQueue(t, 4, nil, func(w *queueWorld) {
+				calls := 0
+				w.store.beforeReplace = func(changes []session.Change) []error {
+					if calls++; calls == 2 {
+						return fault(w, changes)
+					}
+					return nil
+				}
 				w.ask(w.Context(), w.held[0])
 				panicked := false
 				w.wait.Go(func() {
@@ -116,13 +123,6 @@ func TestPanicOfTheStoreGrantsNothing(t *testing.T) {
 				})
 				synctest.Wait()
 				followers := []int{w.ask(w.Context(), w.held[2]), w.ask(w.Context(), w.held[3])}
-				calls := 0
-				w.store.beforeReplace = func(changes []session.Change) []error {
-					if calls++; calls == 2 {
-						return fault(w, changes)
-					}
-					return nil
-				}
 				w.wait.Wait()
 				if !panicked {
 					w.Error("nobody saw the panic")
