@@ -54,6 +54,9 @@ type Options struct {
 	Keys keyring.Options
 	// Clients may get tokens in a body; none: the bearer transport is off.
 	Clients []httpapi.Client
+	// RenewalRate is how many renewals of one session a minute are served;
+	// zero: 120.
+	RenewalRate int
 	// TrustedProxies are the networks of proxies whose X-Forwarded headers
 	// count; none: no such header counts.
 	TrustedProxies []netip.Prefix

@@ -51,7 +51,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	}
 	api, err := httpapi.New(httpapi.Options{
 		Engine: p.engine, Guard: guard, Accounts: p.accounts, Keys: p.ring, Audience: o.Audience, Log: o.Log,
-		Prefix: o.Prefix, SignIn: o.Prefix + "/signin", Clients: o.Clients,
+		Prefix: o.Prefix, SignIn: o.Prefix + "/signin", Clients: o.Clients, RenewalRate: o.RenewalRate,
 	})
 	return web{guard: guard, api: api}, err
 }

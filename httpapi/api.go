@@ -80,6 +80,9 @@ type Options struct {
 	// RecentLogin is how long after a login other sessions may be ended; zero:
 	// DefaultRecentLogin.
 	RecentLogin time.Duration
+	// RenewalRate is how many renewals of one session a minute are served, and
+	// how many at once; zero: DefaultRenewalRate.
+	RenewalRate int
 }
 
 // An API serves the routes. It is safe for concurrent use.
@@ -89,6 +92,7 @@ type API struct {
 	clientCORS *cors.Cors        // nil: no client has origins
 	publicCORS *cors.Cors
 	metadata   []byte
+	renewals   *renewalLimit
 	names      *otter.Cache[string, string] // user names by id, for a minute
 }
 
@@ -103,6 +107,9 @@ func New(o Options) (*API, error) {
 	if o.RecentLogin == 0 {
 		o.RecentLogin = DefaultRecentLogin
 	}
+	if o.RenewalRate == 0 {
+		o.RenewalRate = DefaultRenewalRate
+	}
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
@@ -111,6 +118,9 @@ func New(o Options) (*API, error) {
 	var err error
 	if a.metadata, err = a.describe(); err != nil {
 		return nil, fmt.Errorf("httpapi: metadata: %w", err)
+	}
+	if a.renewals, err = newRenewalLimit(o.RenewalRate); err != nil {
+		return nil, fmt.Errorf("httpapi: renewal limit: %w", err)
 	}
 	a.names, err = otter.New(&otter.Options[string, string]{
 		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](time.Minute),
@@ -136,6 +146,7 @@ func (o *Options) validate() error {
 	fault(o.Audience == "", "audience is missing; give the one that the verifiers expect")
 	fault(!validPath(o.Prefix), "prefix %q is not a plain path, such as %s", o.Prefix, DefaultPrefix)
 	fault(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
+	fault(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
 	fault(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)
 	fault(len(o.Web.Origins) > 0, "client %q has origins, but a cookie session never yields a token to a page", o.Web.ID)
 	if o.Engine != nil && o.Guard != nil {

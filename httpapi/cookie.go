@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,20 @@ func checkCookie(c *http.Cookie) error {
 	return nil
 }
 
-// setCookies writes encoded cookies into the answer.
+// setCookies writes encoded cookies into the answer, beside those that other
+// parts of the program set.
 func setCookies(w http.ResponseWriter, lines []string) {
-	w.Header()["Set-Cookie"] = lines
+	w.Header()["Set-Cookie"] = append(w.Header()["Set-Cookie"], lines...)
+}
+
+// withdrawCookies takes our cookies back out of an answer that was not sent.
+func withdrawCookies(w http.ResponseWriter) {
+	others := slices.DeleteFunc(w.Header()["Set-Cookie"], func(line string) bool {
+		return strings.HasPrefix(line, httpauth.AccessCookie+"=") || strings.HasPrefix(line, httpauth.RefreshCookie+"=")
+	})
+	if len(others) == 0 {
+		w.Header().Del("Set-Cookie")
+		return
+	}
+	w.Header()["Set-Cookie"] = others
 }

@@ -38,6 +38,9 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err := a.admitClient(r, form["client_id"]); err != nil {
 		return err
 	}
+	if err := a.limitRenewal(r, form["refresh_token"]); err != nil {
+		return err
+	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
 		Refresh: form["refresh_token"], Transport: session.Bearer, ClientID: form["client_id"], Scope: form["scope"],
 		IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),

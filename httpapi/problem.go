@@ -38,6 +38,7 @@ var (
 	errScope          = errors.New("httpapi: scope exceeds what the client may have")
 	errOrigin         = errors.New("httpapi: this origin is not listed for the client")
 	errRecentLogin    = errors.New("httpapi: the login is too long ago")
+	errTooMany        = errors.New("httpapi: too many renewals of one session")
 	errGrantType      = errors.New("httpapi: unsupported grant type")
 	errService        = errors.New("httpapi: not a service")
 )
@@ -104,6 +105,7 @@ var outcomes = []outcome{
 	{errScope, 400, "invalid_scope", "The scope exceeds what may be granted.", "", "invalid_scope"},
 	{errOrigin, 403, "origin_not_listed", "Pages of this origin may not hold tokens of this client.", "", "access_denied"},
 	{errRecentLogin, 401, "recent_login_required", "Sign in again to do this.", "insufficient_user_authentication", ""},
+	{errTooMany, 429, "too_many_renewals", "This session renews too often. Wait, and try again.", "", "temporarily_unavailable"},
 	{errGrantType, 400, "unsupported_grant_type", "Only refresh_token is supported.", "", "unsupported_grant_type"},
 	{errService, 401, "service_required", "Send the credentials of a service.", "", "invalid_client"},
 
@@ -184,7 +186,8 @@ func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
 // taken back, above all its cookies.
 func (a *API) begin(w http.ResponseWriter, r *http.Request, err error) *outcome {
 	a.harden(w, r)
-	for _, name := range []string{"Set-Cookie", "Clear-Site-Data", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
+	withdrawCookies(w)
+	for _, name := range []string{"Clear-Site-Data", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
 		w.Header().Del(name)
 	}
 	o := outcomeOf(err)
@@ -192,7 +195,7 @@ func (a *API) begin(w http.ResponseWriter, r *http.Request, err error) *outcome 
 		a.Log.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			slog.String("method", r.Method), slog.String("code", o.code), slog.Any("error", err))
 	}
-	if o.status == http.StatusServiceUnavailable {
+	if o.status == http.StatusServiceUnavailable || o.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(err)))
 	}
 	return o

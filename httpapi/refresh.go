@@ -25,6 +25,9 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpauth.ErrNoCredential
 	}
+	if err := a.limitRenewal(r, raw); err != nil {
+		return err
+	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
 		Refresh: raw, Transport: session.Cookie, Witness: witness, IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),
 	})

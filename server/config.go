@@ -35,6 +35,7 @@ type Config struct {
 	Origins        []string
 	TrustedProxies []string // CIDR
 	Prefix         string
+	RenewalRate    int      // renewals of one session a minute
 	BearerClients  []string // "ID" or "ID=ORIGIN,ORIGIN"
 	TLSCert        string   // file, with TLSKey; empty: plain HTTP behind a proxy
 	TLSKey         string
@@ -108,7 +109,7 @@ func (c Config) Plan() (Plan, error) {
 	}
 	p.options = pawl.Options{
 		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
-		Keys: c.Keys, Clients: clients, TrustedProxies: proxies,
+		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 	}
 	if len(faults) == 0 {
 		// The rest is known to the packages that use it.

@@ -21,6 +21,7 @@ const (
 	EventAccessDenied    EventType = "access_denied"      // authenticated, but not for this
 	EventCrossSite       EventType = "cross_site_blocked" // OWASP: malicious_csrf
 	EventDuplicateCookie EventType = "duplicate_cookie"   // a cookie name came twice
+	EventRateLimited     EventType = "rate_limited"       // refused for coming too often
 	EventOverload        EventType = "overload"           // refused for want of capacity
 	EventUserAdded       EventType = "user_added"
 	EventUserDisabled    EventType = "user_disabled"

@@ -156,7 +156,7 @@ func TestFence(t *testing.T) {
 // Rows: 115, 252, A96
 func TestKilledUnderLoad(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	p := serve(t, data, "--strict")
+	p := serve(t, data, "--strict", "--renewal-rate", "100000")
 	password := p.password
 	const clients = 8
 	newest := make([]string, clients)
@@ -187,7 +187,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		p.kill() // the power goes
 		wg.Wait()
 		command(t, "fsck", "--data", data)
-		p = serve(t, data, "--strict")
+		p = serve(t, data, "--strict", "--renewal-rate", "100000")
 		p.password = password
 	}
 	for i := range newest {

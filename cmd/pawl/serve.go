@@ -17,6 +17,7 @@ type serveFlags struct {
 	TrustedProxy []string `placeholder:"CIDR" env:"PAWL_TRUSTED_PROXY" help:"Networks of proxies whose X-Forwarded headers count; none by default."`
 	Prefix       string   `default:"/auth" placeholder:"PATH" env:"PAWL_PREFIX" help:"Where the routes are."`
 	BearerClient []string `sep:"none" placeholder:"ID[=ORIGIN,…]" env:"PAWL_BEARER_CLIENT" help:"Clients that may get tokens in a body; none by default."`
+	RenewalRate  int      `default:"120" placeholder:"N" env:"PAWL_RENEWAL_RATE" help:"Renewals of one session a minute that are served."`
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" env:"PAWL_TLS_CERT" help:"Certificate chain, if no proxy serves TLS."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" env:"PAWL_TLS_KEY" help:"Private key of the certificate."`
 	LogFormat    string   `default:"text" placeholder:"FORMAT" env:"PAWL_LOG_FORMAT" help:"text or json."`
@@ -27,7 +28,7 @@ func (f serveFlags) config() (server.Config, error) {
 	policy, err := f.policy()
 	c := server.Config{
 		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
-		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient,
+		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(policy),
 	}
 	if err != nil {

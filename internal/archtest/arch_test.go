@@ -226,6 +226,7 @@ var dependencies = []string{
 	"github.com/rs/cors",
 	"golang.org/x/crypto",
 	"golang.org/x/text",
+	"golang.org/x/time",
 	"modernc.org/sqlite",
 	"pgregory.net/rapid",
 }

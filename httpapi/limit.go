@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// DefaultRenewalRate is how many renewals of one session a minute are served
+// if nothing else is said. An honest client renews every few minutes; many
+// tabs that wake together come once each.
+const DefaultRenewalRate = 120
+
+// limitedSessions bounds how many sessions are counted at once, and
+// limitedFor how long one that is silent is remembered.
+const (
+	limitedSessions = 1 << 16
+	limitedFor      = 2 * time.Minute
+)
+
+// A renewalLimit counts renewals by session: not by address, which servers
+// that render for many users share, and which a thief changes. It counts only
+// tokens whose outer tag is right, so that nobody can use up what belongs to
+// a session that they hold no token of.
+type renewalLimit struct {
+	perMinute int
+	sessions  *otter.Cache[session.ID, *rate.Limiter]
+}
+
+func newRenewalLimit(perMinute int) (*renewalLimit, error) {
+	sessions, err := otter.New(&otter.Options[session.ID, *rate.Limiter]{
+		MaximumSize: limitedSessions, ExpiryCalculator: otter.ExpiryAccessing[session.ID, *rate.Limiter](limitedFor),
+	})
+	return &renewalLimit{perMinute: perMinute, sessions: sessions}, err
+}
+
+// limitRenewal returns [errTooMany] if the session of a refresh token renews
+// too often. A minute's worth may come at once.
+func (a *API) limitRenewal(r *http.Request, raw string) error {
+	t, err := a.Engine.Codec.Open(raw)
+	if err != nil {
+		return nil // refused after this one MAC, without a query
+	}
+	limit, ok := a.renewals.sessions.GetIfPresent(t.Session)
+	if !ok {
+		perMinute := a.renewals.perMinute
+		limit, _ = a.renewals.sessions.SetIfAbsent(t.Session, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
+	}
+	if limit.AllowN(a.Guard.Now(), 1) {
+		return nil
+	}
+	a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "renewal",
+		Session: a.Engine.Pseudonym(t.Session), Origin: a.Guard.Proxies.Origin(r)})
+	return errTooMany
+}
