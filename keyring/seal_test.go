@@ -203,7 +203,7 @@ func TestES256SignatureEdges(t *testing.T) {
 	less, all := new(big.Int).Sub(n, ones), new(big.Int).Sub(new(big.Int).Lsh(ones, 256), ones)
 	for name, signature := range map[string][]byte{
 		"nothing": {}, "one byte": {0}, "r only": one.signature[:32], "a byte short": one.signature[:63],
-		"a byte long": append(slices.Clone(one.signature), 0), "a zero before": append([]byte{0}, one.signature...), "twice": append(slices.Clone(one.signature), one.signature...),
+		"a byte long": append(slices.Clone(one.signature), 0), "a zero between": slices.Concat(one.signature[:32], []byte{0}, one.signature[32:]), "a zero before": append([]byte{0}, one.signature...), "twice": append(slices.Clone(one.signature), one.signature...),
 		"0, 0": pair(zero, zero), "0, s": pair(zero, ss), "r, 0": pair(rr, zero), "0, 1": pair(zero, ones), "1, 0": pair(ones, zero), "1, 1": pair(ones, ones),
 		"n, s": pair(n, ss), "r, n": pair(rr, n), "n, n": pair(n, n), "n, 0": pair(n, zero), "n-1, n-1": pair(less, less), "n-1, s": pair(less, ss), "r, n-1": pair(rr, less),
 		"all ones": pair(all, all), "s, r": pair(ss, rr), "n-r, s": pair(new(big.Int).Sub(n, rr), ss),

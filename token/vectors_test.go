@@ -302,6 +302,7 @@ func makeRefreshVectors() refreshVectors {
 	add("trailing bits", sealed(128).text()[:len(sealed(128).text())-1]+nextBits(sealed(128).text()))
 	add("generation 0", sealed(0).text())
 	add("generation 2^32", sealed(1<<32).text())
+	add("generation 2^32 + 2^28", sealed(1<<32+1<<28).text())
 	add("generation 2^63", sealed(1<<63).text())
 	for _, v := range [][]byte{{0x81, 0x00}, {0x81, 0x80, 0x00}, {0x81, 0x80, 0x80, 0x80, 0x00}, {0x80}, {0x80, 0x80}, {0xff, 0xff, 0xff, 0xff, 0xff}, {1, 1}} {
 		add("generation spelled "+hex.EncodeToString(v), partsOf(vectorKey, session, v, salt).text())
