@@ -68,7 +68,7 @@ func idList(ids []session.ID) string {
 const (
 	sqlSwap = ` WHERE id = ? AND generation = ? AND ended_at IS NULL`
 	sqlTurn = `UPDATE sessions SET generation = ?, rotated_at = ?, confirmed_at = NULL,
-		prior_used_at = ?, late_repeats = ?, key_hash = ?, last_seen = ?, rolled_back_at = ?` + sqlSwap
+		prior_used_at = ?, late_repeats = ? | ((late_repeats << ?) & 255), key_hash = ?, last_seen = ?, rolled_back_at = ?` + sqlSwap
 	sqlNote = `UPDATE sessions SET late_repeats = late_repeats | ?, rolled_back_at = ?` + sqlSwap
 	// The feed of ended sessions follows by a trigger.
 	sqlEnd = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16)` + sqlSwap
@@ -87,7 +87,7 @@ func newSwap(c *session.Change) swap {
 		return swap{query: sqlEnd, stamped: true, args: []any{nil, string(c.End), c.ID[:], c.From}}
 	case c.Generation != c.From:
 		return swap{query: sqlTurn, args: []any{c.Generation, c.RotatedAt.UnixMicro(), micros(c.PriorUsedAt),
-			c.LateRepeats, hashArg(c.KeyHash), c.LastSeen.UnixMicro(), micros(c.RolledBackAt), c.ID[:], c.From}}
+			c.LateRepeats, c.Generation - c.From, hashArg(c.KeyHash), c.LastSeen.UnixMicro(), micros(c.RolledBackAt), c.ID[:], c.From}}
 	default:
 		return swap{query: sqlNote, args: []any{c.LateRepeats, micros(c.RolledBackAt), c.ID[:], c.From}}
 	}

@@ -1,0 +1,92 @@
+package sqlstore_test
+
+import (
+	"errors"
+	"os/signal"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// limitFiles keeps this process from making any file longer than size, and
+// returns what ends that. Such a write fails as on a disk that is full or bad.
+func limitFiles(t *testing.T, size int64) (restore func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	limit := before
+	limit.Cur = uint64(size)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	return sync.OnceFunc(func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Error(err)
+		}
+		signal.Reset(syscall.SIGXFSZ)
+	})
+}
+
+// The operating system refuses to write, in the middle of a commit.
+//
+// Rows: 94, 252, A96.
+func TestFailingDiskIsAnErrorAndRecovers(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path, time.Now)
+	rows := manyRows(t, s, 64)
+	for _, room := range []int64{0, 100, 4096 + 24, 3*(4096+24) + 1} {
+		restore := limitFiles(t, walSize(t, path)+room)
+		defer restore()
+		failed := 0
+		for round := range 8 {
+			var changes []session.Change
+			for _, row := range rows {
+				changes = append(changes, turn(row, time.Now()))
+			}
+			if err := s.Create(t.Context(), newRow(time.Now())); err != nil {
+				failed++
+			}
+			for i, err := range s.Replace(t.Context(), changes) {
+				switch {
+				case err == nil:
+					rows[i] = rows[i].Apply(changes[i], time.Now())
+				case errors.Is(err, session.ErrConflict):
+					t.Fatalf("round %d: a failed commit took effect and was undone, or was never undone: %v", round, err)
+				default:
+					failed++
+				}
+			}
+			for _, row := range rows {
+				if got := load(t, s, row.ID); got.Generation != row.Generation {
+					t.Fatalf("round %d: generation %d, want %d", round, got.Generation, row.Generation)
+				}
+			}
+		}
+		if failed == 0 {
+			t.Errorf("no write failed with room for %d bytes", room)
+		}
+		restore()
+		create(t, s)
+		for i := range rows {
+			c := turn(rows[i], time.Now())
+			if err := replace(t, s, c); err != nil {
+				t.Fatalf("after the disk came back: %v", err)
+			}
+			rows[i] = rows[i].Apply(c, time.Now())
+		}
+	}
+	sound(t, s)
+	// Another process reads the same.
+	other := open(t, path, time.Now)
+	for _, row := range rows {
+		if got := load(t, other, row.ID); got.Generation != row.Generation {
+			t.Errorf("generation %d, want %d", got.Generation, row.Generation)
+		}
+	}
+}
