@@ -127,15 +127,21 @@ func TestConfirmationsAreBounded(t *testing.T) {
 	c := session.NewConfirmations(w.node(store, nil))
 	now := w.clock.Now()
 	passedOver := session.Use{Session: token.NewID(), Generation: 1, IssuedAt: now.Add(-time.Hour)}
+	var earlier session.Use
 	for range bound {
-		c.Note(session.Use{Session: token.NewID(), Generation: 1, IssuedAt: now.Add(-time.Hour)}, now)
+		earlier = session.Use{Session: token.NewID(), Generation: 1, IssuedAt: now.Add(-time.Hour)}
+		c.Note(earlier, now)
 	}
 	c.Note(passedOver, now)
 	w.flush(c)
 	c.Note(passedOver, now)
 	w.flush(c)
-	if len(store.uses) != 2 || store.uses[0] != bound || store.uses[1] != 1 {
-		t.Errorf("reported %v uses; want %d and 1", store.uses, bound)
+	// What was noted is remembered within the same bound: all of it was
+	// forgotten for the last one.
+	c.Note(earlier, now)
+	w.flush(c)
+	if len(store.uses) != 3 || store.uses[0] != bound || store.uses[1] != 1 || store.uses[2] != 1 {
+		t.Errorf("reported %v uses; want %d, 1 and 1", store.uses, bound)
 	}
 }
 

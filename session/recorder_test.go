@@ -207,6 +207,25 @@ func TestRecorderWritesWhatIsQueuedWhenItEnds(t *testing.T) {
 	})
 }
 
+// Run that is called after the end writes what it finds, too.
+//
+// Rows: 242.
+func TestRecorderThatStartsAtItsEndLosesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		store := &eventStore{}
+		r := session.NewRecorder(slog.New(slog.DiscardHandler), store, time.Now)
+		for range 3 {
+			r.Record(session.Event{Type: session.EventRenewed})
+		}
+		r.Run(ctx)
+		if n := len(store.events()); n != 3 || r.Dropped() != 0 {
+			t.Fatalf("stored %d, dropped %d; want all of 3", n, r.Dropped())
+		}
+	}
+}
+
 // Whatever a client chose as its name: one event is one line.
 func TestRecorderKeepsAnEventOnOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
