@@ -39,7 +39,7 @@ func TestOpenReadsVersion1(t *testing.T) {
 	}
 	path := newPath(t)
 	db := raw(t, path)
-	exec(t, db, string(content))
+	run(t, db, string(content))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

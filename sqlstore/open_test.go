@@ -71,7 +71,7 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newPath(t)
-	exec(t, raw(t, other), "CREATE TABLE recipes (name TEXT)")
+	run(t, raw(t, other), "CREATE TABLE recipes (name TEXT)")
 	for _, path := range []string{text, other} {
 		before := hash(t, path)
 		if err := try(t, path); !errors.Is(err, sqlstore.ErrForeign) {
@@ -108,7 +108,7 @@ func TestOpenRefusesADamagedDatabase(t *testing.T) {
 func closed(t *testing.T, path string) {
 	t.Helper()
 	db := raw(t, path)
-	exec(t, db, "PRAGMA wal_checkpoint(TRUNCATE)")
+	run(t, db, "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestOpenRefusesANewerVersionAndChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := raw(t, path)
-	exec(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", sqlstore.SchemaVersion+1)
+	run(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", sqlstore.SchemaVersion+1)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -67,8 +67,8 @@ func raw(t testing.TB, path string) *sql.DB {
 	return db
 }
 
-// exec runs statements past the store.
-func exec(t testing.TB, db *sql.DB, query string, args ...any) {
+// run runs statements past the store.
+func run(t testing.TB, db *sql.DB, query string, args ...any) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)

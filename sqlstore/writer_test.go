@@ -262,7 +262,7 @@ func TestWriteWaitsForAnotherProcess(t *testing.T) {
 	path := newPath(t)
 	s := open(t, path, time.Now)
 	other := raw(t, path)
-	exec(t, other, "BEGIN IMMEDIATE")
+	run(t, other, "BEGIN IMMEDIATE")
 	done := make(chan error)
 	row := newRow(time.Now())
 	go func() { done <- s.Create(t.Context(), row) }()
@@ -272,7 +272,7 @@ func TestWriteWaitsForAnotherProcess(t *testing.T) {
 		t.Fatalf("done while another process writes: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	exec(t, other, "COMMIT")
+	run(t, other, "COMMIT")
 	if err := <-done; err != nil {
 		t.Errorf("Create: %v", err)
 	}

@@ -80,8 +80,7 @@ CREATE TABLE keys (
     state      TEXT    NOT NULL CHECK (state IN ('next', 'active', 'retiring', 'gone', 'withdrawn')),
     created_at INTEGER NOT NULL,
     due_at     INTEGER,
-    changed_at INTEGER NOT NULL,
-    CHECK (sealed IS NULL OR state IN ('next', 'active'))
+    changed_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX keys_one_next ON keys (state) WHERE state = 'next';

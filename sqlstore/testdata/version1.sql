@@ -56,8 +56,7 @@ CREATE TABLE keys (
     state      TEXT    NOT NULL CHECK (state IN ('next', 'active', 'retiring', 'gone', 'withdrawn')),
     created_at INTEGER NOT NULL,
     due_at     INTEGER,
-    changed_at INTEGER NOT NULL,
-    CHECK (sealed IS NULL OR state IN ('next', 'active'))
+    changed_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE users (
     id                  TEXT    NOT NULL PRIMARY KEY,
@@ -83,8 +82,8 @@ CREATE TABLE events (
     user_agent TEXT,
     request_id TEXT
 ) STRICT;
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-23 12:34:03');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-23 12:34:03');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-23 12:41:14');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-23 12:41:14');
 INSERT INTO meta VALUES ('feed_kept_from', 0);
 INSERT INTO sessions VALUES (X'01000000000000000000000000000000', X'01020301000000000000000000000000', X'01020304', 'u_alice', 'web', 'https://api.example', 'openid', 1, 1772368496123456, NULL, NULL, 0, NULL, 1772368496123456, 1772368496123456, 'pwd', 1780144496123456, 1209600000000, 'cookie', 0, '', '', NULL, 'agent', '192.0.2.0/24', 1772366400000000, NULL, '');
 INSERT INTO sessions VALUES (X'02000000000000000000000000000000', X'01020302000000000000000000000000', X'01020304', 'u_alice', 'web', 'https://api.example', 'openid', 300, 1772364896123456, 1772368436123456, 1772361296123456, 165, X'07000000000000000000000000000000', 1772195696123456, 1772192096123456, 'pwd
