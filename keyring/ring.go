@@ -29,13 +29,16 @@ type Options struct {
 // learnTime is within what time every process has seen a change of the keys.
 const learnTime = time.Minute
 
+// allows reports whether a key of that algorithm may be used. An RS256 key
+// that is there from when it was allowed is withdrawn once it is not.
+func (o Options) allows(alg Algorithm) bool {
+	return alg == EdDSA || alg == ES256 || alg == RS256 && o.DangerouslySignWithRS256
+}
+
 // Validate returns every fault of the options at once.
 func (o Options) Validate() error {
 	var faults []error
-	switch {
-	case o.Algorithm == EdDSA, o.Algorithm == ES256:
-	case o.Algorithm == RS256 && o.DangerouslySignWithRS256:
-	default:
+	if !o.allows(o.Algorithm) {
 		faults = append(faults, fmt.Errorf("signing algorithm %q: %w", o.Algorithm, ErrAlgorithm))
 	}
 	if o.Publication < time.Second {
@@ -96,7 +99,7 @@ func (r *Ring) Sync(ctx context.Context) ([]Change, error) {
 	defer r.mu.Unlock()
 	var made []Change
 	// Another process may be first; a few rounds settle that.
-	for range 8 {
+	for range maxRounds {
 		records, now, err := r.store.Keys(ctx)
 		if err != nil {
 			return made, fmt.Errorf("keyring: load keys: %w", err)
@@ -123,82 +126,24 @@ func (r *Ring) Sync(ctx context.Context) ([]Change, error) {
 	return made, ErrConflict
 }
 
-// Rotate publishes a next key, which signs after the publication time, and
-// returns it. If a next key is already published, that one is returned.
+// Rotate is [Rotate] on the ring's store, followed by [Ring.Sync].
 func (r *Ring) Rotate(ctx context.Context) (Record, error) {
-	records, now, err := r.store.Keys(ctx)
-	if err != nil {
-		return Record{}, fmt.Errorf("keyring: load keys: %w", err)
-	}
-	if next := in(Next, records); next != nil {
-		return *next, nil
-	}
-	fresh, err := newRecord(r.master, r.opts.Algorithm, Next, now, now.Add(r.opts.Publication))
+	next, err := Rotate(ctx, r.store, r.master, r.opts.Publication)
 	if err != nil {
 		return Record{}, err
 	}
-	if err := r.store.ChangeKeys(ctx, []Change{{To: fresh}}); err != nil {
-		return Record{}, fmt.Errorf("keyring: publish key: %w", err)
-	}
 	_, err = r.Sync(ctx)
-	return fresh, err
+	return next, err
 }
 
-// ErrNoKey says that there is no such key to withdraw.
-var ErrNoKey = errors.New("no key of that id verifies tokens; see the list of keys")
-
-// Withdraw ends a key at once: what it signed is refused here when Withdraw
-// returns, and elsewhere at the next Sync. If it was the active one, another
-// takes its place in the same transaction, without publication: better an
-// unknown key for a moment than a stolen one.
+// Withdraw is [Withdraw] on the ring's store, followed by [Ring.Sync]: what
+// the key signed is refused here when Withdraw returns.
 func (r *Ring) Withdraw(ctx context.Context, id string) error {
-	err := ErrConflict
-	// A rotation at the same moment must not save a stolen key.
-	for range 8 {
-		if err = r.withdraw(ctx, id); !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
-	if err != nil {
+	if err := Withdraw(ctx, r.store, r.master, id); err != nil {
 		return err
 	}
-	_, err = r.Sync(ctx)
+	_, err := r.Sync(ctx)
 	return err
-}
-
-// withdraw tries once.
-func (r *Ring) withdraw(ctx context.Context, id string) error {
-	records, now, err := r.store.Keys(ctx)
-	if err != nil {
-		return fmt.Errorf("keyring: load keys: %w", err)
-	}
-	for _, record := range records {
-		if record.ID != id || record.State == Gone || record.State == Withdrawn {
-			continue
-		}
-		changes := []Change{move(record, Withdrawn, now, time.Time{})}
-		if record.State == Active {
-			successor, err := r.successor(records, now)
-			if err != nil {
-				return err
-			}
-			changes = append(changes, successor)
-		}
-		if err := r.store.ChangeKeys(ctx, changes); err != nil {
-			return fmt.Errorf("keyring: withdraw key: %w", err)
-		}
-		return nil
-	}
-	return fmt.Errorf("key %q: %w", id, ErrNoKey)
-}
-
-// successor makes some key active now: the published one, or a new one.
-func (r *Ring) successor(records []Record, now time.Time) (Change, error) {
-	if next := in(Next, records); next != nil {
-		return move(*next, Active, now, time.Time{}), nil
-	}
-	fresh, err := newRecord(r.master, r.opts.Algorithm, Active, now, time.Time{})
-	return Change{To: fresh}, err
 }
 
 // plan returns the changes that are due, all of one transaction. Order
@@ -206,20 +151,23 @@ func (r *Ring) successor(records []Record, now time.Time) (Change, error) {
 func (r *Ring) plan(records []Record, now time.Time) ([]Change, error) {
 	var changes []Change
 	for _, record := range records {
-		if record.State == Retiring && !now.Before(record.DueAt) {
+		switch {
+		case record.State == Retiring && !now.Before(record.DueAt):
 			changes = append(changes, move(record, Gone, now, time.Time{}))
+		case record.verifies() && !r.opts.allows(record.Algorithm):
+			changes = append(changes, move(record, Withdrawn, now, time.Time{}))
 		}
 	}
-	active, next := in(Active, records), in(Next, records)
+	active, next := r.allowed(Active, records), r.allowed(Next, records)
 	switch {
 	case active == nil:
-		first, err := r.successor(records, now)
+		first, err := successor(r.master, next, r.opts.Algorithm, now)
 		return append(changes, first), err
 	case next != nil && !now.Before(next.DueAt):
 		changes = append(changes,
 			move(*active, Retiring, now, now.Add(r.opts.TokenLife+learnTime)),
 			move(*next, Active, now, time.Time{}))
-	case next == nil && now.Sub(active.ChangedAt) >= r.opts.Rotation-r.opts.Publication:
+	case next == nil && (active.Algorithm != r.opts.Algorithm || now.Sub(active.ChangedAt) >= r.opts.Rotation-r.opts.Publication):
 		fresh, err := newRecord(r.master, r.opts.Algorithm, Next, now, now.Add(r.opts.Publication))
 		if err != nil {
 			return nil, err
@@ -229,6 +177,15 @@ func (r *Ring) plan(records []Record, now time.Time) ([]Change, error) {
 	return changes, nil
 }
 
+// allowed returns the key in that state, unless the options rule it out.
+func (r *Ring) allowed(state State, records []Record) *Record {
+	record := in(state, records)
+	if record != nil && !r.opts.allows(record.Algorithm) {
+		return nil
+	}
+	return record
+}
+
 // build opens what is new and makes the view. Every key is checked, and every
 // private key proved, before any of them is used.
 func (r *Ring) build(records []Record) (*view, error) {
@@ -236,7 +193,7 @@ func (r *Ring) build(records []Record) (*view, error) {
 	var public []*PublicKey
 	for i := range records {
 		record := &records[i]
-		if record.State == Gone || record.State == Withdrawn {
+		if !record.verifies() {
 			delete(r.opened, record.ID)
 			continue
 		}
@@ -263,23 +220,4 @@ func (r *Ring) build(records []Record) (*view, error) {
 	set, err := newSet(public)
 	v.set = set
 	return v, err
-}
-
-func in(state State, records []Record) *Record {
-	for i := range records {
-		if records[i].State == state {
-			return &records[i]
-		}
-	}
-	return nil
-}
-
-// move changes the state of a record; from Retiring on it has no private key.
-func move(r Record, to State, now, due time.Time) Change {
-	from := r.State
-	r.State, r.ChangedAt, r.DueAt = to, now, due
-	if to != Next && to != Active {
-		r.Sealed = nil
-	}
-	return Change{From: from, To: r}
 }

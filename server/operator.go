@@ -126,14 +126,10 @@ func (o *Operator) End(ctx context.Context, which session.Selection, reason sess
 // Fence ends every session by new salts and withdraws every key that signs or
 // verifies access tokens: after a restore, nothing that was issued before is
 // good any more, not even for sessions that the backup never knew.
-func (o *Operator) Fence(ctx context.Context, keys keyring.Options) (sessions int, err error) {
+func (o *Operator) Fence(ctx context.Context) (sessions int, err error) {
 	sessions, err = o.data.Store.Fence(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("fence sessions: %w", err)
-	}
-	ring, err := o.ring(ctx, keys)
-	if err != nil {
-		return sessions, err
 	}
 	records, _, err := o.Keys(ctx)
 	if err != nil {
@@ -143,7 +139,7 @@ func (o *Operator) Fence(ctx context.Context, keys keyring.Options) (sessions in
 		if record.State == keyring.Gone || record.State == keyring.Withdrawn {
 			continue
 		}
-		if err := o.withdraw(ctx, ring, record.ID); err != nil {
+		if err := o.WithdrawKey(ctx, record.ID); err != nil {
 			return sessions, err
 		}
 	}
@@ -155,13 +151,10 @@ func (o *Operator) Keys(ctx context.Context) ([]keyring.Record, time.Time, error
 	return o.data.Store.Keys(ctx)
 }
 
-// RotateKey publishes the next signing key.
-func (o *Operator) RotateKey(ctx context.Context, keys keyring.Options) (keyring.Record, error) {
-	ring, err := o.ring(ctx, keys)
-	if err != nil {
-		return keyring.Record{}, err
-	}
-	next, err := ring.Rotate(ctx)
+// RotateKey publishes the next signing key, or returns the one that is
+// published already.
+func (o *Operator) RotateKey(ctx context.Context, publication time.Duration) (keyring.Record, error) {
+	next, err := keyring.Rotate(ctx, o.data.Store, o.data.Master, publication)
 	if err != nil {
 		return next, err
 	}
@@ -169,23 +162,11 @@ func (o *Operator) RotateKey(ctx context.Context, keys keyring.Options) (keyring
 }
 
 // WithdrawKey ends a signing key at once.
-func (o *Operator) WithdrawKey(ctx context.Context, keys keyring.Options, id string) error {
-	ring, err := o.ring(ctx, keys)
-	if err != nil {
-		return err
-	}
-	return o.withdraw(ctx, ring, id)
-}
-
-func (o *Operator) withdraw(ctx context.Context, ring *keyring.Ring, id string) error {
-	if err := ring.Withdraw(ctx, id); err != nil {
+func (o *Operator) WithdrawKey(ctx context.Context, id string) error {
+	if err := keyring.Withdraw(ctx, o.data.Store, o.data.Master, id); err != nil {
 		return err
 	}
 	return o.record(ctx, session.Event{Type: session.EventKeyWithdrawn, Key: id})
-}
-
-func (o *Operator) ring(ctx context.Context, keys keyring.Options) (*keyring.Ring, error) {
-	return keyring.Open(ctx, o.data.Store, o.data.Master, keys)
 }
 
 // Events returns at most limit events after a cursor, oldest first.

@@ -246,6 +246,8 @@ func (p Policy) FeedKeep(leeway time.Duration) time.Duration {
 
 // Sweep removes up to limit rows past their absolute end.
 func (e *Engine) Sweep(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
 	n, err := e.Store.Sweep(ctx, limit, feedKeep)
 	if err != nil {
 		return n, fmt.Errorf("%w: sweep: %w", ErrUnavailable, err)

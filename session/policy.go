@@ -44,9 +44,9 @@ type Policy struct {
 	// LateRepeats is how many late repeats in eight generations end the
 	// session: 1 to 8.
 	LateRepeats int
-	// Strict allows TurnInterval, Settle and RaceWindow to be 0: every old
-	// token is then reuse, and a browser that crashes within seconds of a
-	// renewal is logged out.
+	// Strict allows TurnInterval, Settle and RaceWindow to be 0: an old token is
+	// reuse from the first use of the new ones on, and a browser that crashes
+	// within seconds of a renewal is logged out.
 	Strict bool
 
 	// RequireBinding refuses sessions that are not bound to a key.

@@ -126,21 +126,20 @@ func (c *fsckCmd) Run(ctx context.Context, s *streams) error {
 }
 
 type fenceCmd struct {
-	ringFlags
+	dataFlags
 	yesFlag
 }
 
 func (c *fenceCmd) Run(ctx context.Context, s *streams) error {
-	options, err := c.ring()
+	if !c.agreed(s, "end every session and withdraw every signing key: everybody must sign in again") {
+		return nil
+	}
+	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
-	o, err := c.operator(ctx)
-	if err != nil || !c.agreed(s, "end every session and withdraw every signing key: everybody must sign in again") {
-		return err
-	}
 	defer o.Close()
-	n, err := o.Fence(ctx, options)
+	n, err := o.Fence(ctx)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"github.com/pawlauth/pawl/keyring"
 )
@@ -34,55 +35,45 @@ func (c *keyListCmd) Run(ctx context.Context, s *streams) error {
 	return table.Flush()
 }
 
-// ringFlags are what a command needs to change keys as the server would.
-type ringFlags struct {
+type keyRotateCmd struct {
 	dataFlags
-	policyFlags
-	keyFlags
+	KeyPublication time.Duration `default:"1h" placeholder:"D" env:"PAWL_KEY_PUBLICATION" help:"How long the key is published before it signs."`
 }
-
-func (f ringFlags) ring() (keyring.Options, error) {
-	policy, err := f.policy()
-	return f.options(policy), err
-}
-
-type keyRotateCmd struct{ ringFlags }
 
 func (c *keyRotateCmd) Run(ctx context.Context, s *streams) error {
-	options, err := c.ring()
-	if err != nil {
-		return err
-	}
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	next, err := o.RotateKey(ctx, options)
+	key, err := o.RotateKey(ctx, c.KeyPublication)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "key %s is published and signs from %s\n", next.ID, stamp(next.DueAt))
+	if key.State == keyring.Active {
+		fmt.Fprintf(s.out, "key %s is the first one and signs now\n", key.ID)
+		return nil
+	}
+	fmt.Fprintf(s.out, "key %s is published and signs from %s\n", key.ID, stamp(key.DueAt))
 	return nil
 }
 
 type keyWithdrawCmd struct {
-	ringFlags
+	dataFlags
 	yesFlag
 	ID string `arg:"" help:"Id of the key, as in the list."`
 }
 
 func (c *keyWithdrawCmd) Run(ctx context.Context, s *streams) error {
-	options, err := c.ring()
+	if !c.agreed(s, "withdraw key %s: every access token that it signed is refused within a second", quote(c.ID)) {
+		return nil
+	}
+	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
-	o, err := c.operator(ctx)
-	if err != nil || !c.agreed(s, "withdraw key %s: every access token that it signed is refused within a second", quote(c.ID)) {
-		return err
-	}
 	defer o.Close()
-	if err := o.WithdrawKey(ctx, options, c.ID); err != nil {
+	if err := o.WithdrawKey(ctx, c.ID); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "withdrew key %s\n", c.ID)

@@ -9,7 +9,9 @@ import (
 
 // serveFlags are the settings of the server.
 type serveFlags struct {
-	ringFlags
+	dataFlags
+	policyFlags
+	keyFlags
 	Dev          bool     `env:"PAWL_DEV" help:"Serve http://localhost:8080 with a user demo; for trying things out."`
 	Listen       string   `default:"localhost:8080" placeholder:"ADDR" env:"PAWL_LISTEN" help:"Address of the public listener."`
 	OpsListen    string   `default:"localhost:8081" placeholder:"ADDR" env:"PAWL_OPS_LISTEN" help:"Address of /healthz, /readyz and /metrics; never a public one."`
