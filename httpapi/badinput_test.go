@@ -54,6 +54,9 @@ func TestBadInput(t *testing.T) {
 		{"renewal by Authorization", "POST", "/auth/refresh", "", []string{"Authorization: Bearer " + refresh}, 401, "login_required"},
 		{"password in the query", "POST", "/auth/login?username=ada&password=x", "{}", []string{jsonType, page}, 400, "malformed_body"},
 
+		{"two Sec-Fetch-Dest lines", "GET", "/auth/session", "", []string{carried, "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: document"}, 400, "repeated_header"},
+		{"two Sec-Fetch-Site lines", "GET", "/auth/verify", "", []string{"Authorization: Bearer " + access, "Sec-Fetch-Site: none", "Sec-Fetch-Site: same-origin"}, 400, "repeated_header"},
+
 		// Bodies of a sign-in.
 		{"duplicate name", "POST", "/auth/login", `{"username":"bob",` + login[1:], []string{jsonType, page}, 400, "malformed_body"},
 		{"another case", "POST", "/auth/login", strings.Replace(login, "username", "Username", 1), []string{jsonType, page}, 400, "malformed_body"},
@@ -102,7 +105,7 @@ func TestBadInput(t *testing.T) {
 		{"static name", "GET", "/auth/session/x.css", "", []string{carried}, 404, "not_found"},
 		{"suffix", "GET", "/auth/session.css", "", []string{carried}, 404, "not_found"},
 		{"another case", "GET", "/AUTH/session", "", []string{carried}, 404, "not_found"},
-		{"the pattern itself", "DELETE", "/auth/sessions/{id}", "", []string{carried, page}, 404, "not_found"},
+		{"the pattern of an id", "DELETE", "/auth/sessions/{id}", "", []string{carried, page}, 404, "not_found"},
 		{"backslash", "GET", `/auth\session`, "", []string{carried}, 404, "not_found"},
 		{"wrong method", "GET", "/auth/refresh", "", []string{carried}, 405, "method_not_allowed"},
 		{"method in a header", "GET", "/auth/logout", "", []string{carried, "X-HTTP-Method-Override: POST", "X-Forwarded-Method: POST"}, 405, "method_not_allowed"},

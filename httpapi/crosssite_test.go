@@ -28,7 +28,11 @@ func unsafeCalls(w *world) []struct {
 		{"logout of nobody", "POST", "/auth/logout", "", nil, 204},
 		{"end a session", "DELETE", "/auth/sessions/" + other.Row.ID.String(), "", []string{cookies(s)}, 204},
 		{"end others", "POST", "/auth/sessions/end-others", "", []string{cookies(s)}, 204},
-		{"revoke", "POST", "/auth/revoke", "token=" + s.Refresh.Reveal(), []string{formType, cookies(s)}, 200},
+		// These are for clients and services: a page that names no client is
+		// refused for that, if not before.
+		{"revoke", "POST", "/auth/revoke", "token=" + s.Refresh.Reveal(), []string{formType, cookies(s)}, 401},
+		{"token", "POST", "/auth/token", "grant_type=refresh_token&refresh_token=" + s.Refresh.Reveal(), []string{formType, cookies(s)}, 401},
+		{"introspect", "POST", "/auth/introspect", "token=" + s.Access.Reveal(), []string{formType, cookies(s)}, 401},
 	}
 }
 
@@ -62,10 +66,6 @@ func TestEveryUnsafeRouteProvesItsOrigin(t *testing.T) {
 					want = 400
 				case site == "same-origin", site == "" && from == origin:
 					want = c.status
-				}
-				// A client id is what allows a page to revoke, and none is named.
-				if name == "revoke" && want == c.status {
-					want = 401
 				}
 				if got.Code != want {
 					t.Errorf("%s, Sec-Fetch-Site %q, Origin %q: %d, want %d: %s", name, site, from, got.Code, want, got.Body)

@@ -46,10 +46,13 @@ func TestProgramsGetTokensAndNeverACookie(t *testing.T) {
 	w.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer"`), jsonType).want(400, "unknown_client")
 	w.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer","client_id":"web"`), jsonType).want(400, "unknown_client")
 	w.do("POST", "/auth/login", loginBody("ada", password, `,"client_id":"cli"`), jsonType, fromPage).want(400, "unknown_client")
-	got := w.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer","client_id":"cli"`), jsonType)
+	got := w.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer","client_id":"cli","remember":true`), jsonType)
 	got.want(200, "")
-	if got.Header()["Set-Cookie"] != nil {
-		t.Error("a cookie for a program")
+	if got.Header()["Set-Cookie"] != nil || got.member("csrf_token") != nil {
+		t.Error("a program is sent what is for browsers")
+	}
+	if rows, _, err := w.Engine.List(t.Context(), w.ada.ID); err != nil || len(rows) != 1 || rows[0].Remembered {
+		t.Errorf("%+v, %v", rows, err)
 	}
 	none := newWorld(t, change{api: func(o *httpapi.Options) { o.Clients = nil }})
 	none.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer","client_id":"cli"`), jsonType).want(400, "unknown_client")
@@ -143,6 +146,27 @@ func TestAUserWhoIsDisabledDuringTheSignInGetsNothing(t *testing.T) {
 
 func (w *world) setPassword(text string) {
 	w.must(w.accounts.SetPassword(context.Background(), w.ada.ID, account.NewPassword(text)))
+}
+
+// A client that hangs up at the worst moment leaves no session behind.
+//
+// Rows: 140.
+func TestNoSessionIsLeftToAClientThatHasGone(t *testing.T) {
+	hangUp := func() {}
+	w := newWorld(t, change{users: func(w *world) httpapi.Accounts {
+		return meddler{w.accounts, func() {
+			w.must(w.accounts.Disable(context.Background(), w.ada.ID))
+			hangUp()
+		}}
+	}})
+	w.store.heedsContext = true
+	ctx, cancel := context.WithCancel(t.Context())
+	hangUp = cancel
+	w.send(request("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage).WithContext(ctx))
+	rows, _, err := w.Engine.List(t.Context(), w.ada.ID)
+	if err != nil || len(rows) != 0 {
+		t.Errorf("%d sessions live, %v", len(rows), err)
+	}
 }
 
 // busy is a machine that is full.

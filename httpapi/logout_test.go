@@ -34,6 +34,10 @@ func TestWhatASignOutEnds(t *testing.T) {
 			p := accessPair(s.Access.Reveal())
 			return "Cookie: " + p + "; " + p
 		}, time.Hour, false},
+		"access cookie twice": {func(_ *world, s session.Issued) string {
+			p := accessPair(s.Access.Reveal())
+			return "Cookie: " + p + "; " + p
+		}, 0, false},
 		"the session id and no more": {func(_ *world, s session.Issued) string { return "Cookie: " + refreshPair(s.Row.ID.String()) }, 0, false},
 		"the tokens in the wrong names": {func(_ *world, s session.Issued) string {
 			return "Cookie: " + accessPair(s.Refresh.Reveal()) + "; " + refreshPair(s.Access.Reveal())
@@ -87,6 +91,20 @@ func TestTheSessionEndsBeforeTheCookies(t *testing.T) {
 	// At once, on this node, without the feed.
 	w.do("GET", "/auth/session", "", cookies(s)).want(401, "login_required")
 	w.do("POST", "/auth/refresh", "", fromPage, cookies(s)).want(401, "login_required")
+}
+
+// Whoever can plant cookies cannot make one request end sessions without
+// bound.
+func TestPlantedCookiesAreLookedUpInBounds(t *testing.T) {
+	w := newWorld(t)
+	line := "Cookie: a=b"
+	for range 10 {
+		line += "; " + refreshPair(w.start().Refresh.Reveal())
+	}
+	w.do("POST", "/auth/logout", "", fromPage, line).want(204, "")
+	if n := len(w.recorded(session.EventSignOut)); n != 4 {
+		t.Errorf("%d sessions ended", n)
+	}
 }
 
 // Rows: 94.

@@ -98,6 +98,9 @@ func TestOnlyServicesIntrospect(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Code, got.Body)
 		}
 	}
+	w.now = w.now.Add(2 * time.Minute) // the revocations were not read for so long
+	w.form("/auth/introspect", body, service).want(503, "temporarily_unavailable")
+	w.form("/auth/revoke", body).want(503, "temporarily_unavailable")
 	w.wait(10 * time.Minute)
 	if got := w.form("/auth/introspect", body, service); got.Body.String() != `{"active":false}` {
 		t.Errorf("expired: %s", got.Body)

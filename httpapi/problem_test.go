@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -213,6 +214,21 @@ func TestAPanicIsOneFailedRequest(t *testing.T) {
 		t.Errorf("logged: %s", log)
 	}
 	w.do("GET", "/auth/sessions", "", cookies(s)).want(200, "")
+}
+
+// aborts is a handler that gives up its connection, as net/http has it.
+type aborts struct{ httpapi.Accounts }
+
+func (aborts) ByID(context.Context, string) (account.User, error) { panic(http.ErrAbortHandler) }
+
+func TestAnAbortedAnswerIsNoFault(t *testing.T) {
+	w := newWorld(t, change{users: func(w *world) httpapi.Accounts { return aborts{w.accounts} }})
+	defer func() {
+		if recover() != http.ErrAbortHandler || w.log.String() != "" {
+			t.Errorf("not passed on, or logged: %s", w.log)
+		}
+	}()
+	w.do("GET", "/auth/session", "", cookies(w.start()))
 }
 
 // Rows: 94, 245, 252, A96.

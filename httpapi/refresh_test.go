@@ -22,9 +22,9 @@ func (w *world) turn(s session.Issued) session.Issued {
 func TestWhichCookiesRenew(t *testing.T) {
 	const a, r = httpauth.AccessCookie, httpauth.RefreshCookie
 	w := newWorld(t)
+	other := w.turn(w.turn(w.start())) // of a higher generation
 	first := w.start()
 	mine := w.turn(first)
-	other := w.start()
 	bearer := w.start(bearerSession)
 	access, refresh, old := mine.Access.Reveal(), mine.Refresh.Reveal(), first.Refresh.Reveal()
 	bent := refresh[:len(refresh)-1] + map[bool]string{true: "B", false: "A"}[strings.HasSuffix(refresh, "A")]
@@ -197,5 +197,10 @@ func TestRememberedCookiesLastAsLongAsTheSessionCan(t *testing.T) {
 		if want := 5 * 24 * 60 * 60; c.MaxAge != want {
 			t.Errorf("%s: Max-Age %d, want %d", c.Name, c.MaxAge, want)
 		}
+	}
+	access, _ := got.cookie(httpauth.AccessCookie)
+	doc := w.do("GET", "/auth/session", "", "Cookie: "+accessPair(access))
+	if end := doc.member("session", "expires_at"); end != doc.member("session", "idle_expires_at") || end != got.member("session", "idle_expires_at") {
+		t.Errorf("near the absolute end: %s", doc.Body)
 	}
 }

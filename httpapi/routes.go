@@ -110,7 +110,7 @@ func (a *API) find(r *http.Request) (*route, bool) {
 		return nil, false
 	}
 	if rt, ok := a.routes[r.URL.Path]; ok {
-		return rt, !strings.HasSuffix(r.URL.Path, "{id}")
+		return rt, true
 	}
 	id, ok := strings.CutPrefix(r.URL.Path, a.Prefix+"/sessions/")
 	if !ok {

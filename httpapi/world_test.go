@@ -323,6 +323,8 @@ type watchedStore struct {
 	mu     sync.Mutex
 	writes int
 	fails  map[string]bool // by method
+	// heedsContext makes End fail if its context ended, as a database does.
+	heedsContext bool
 }
 
 func (s *watchedStore) enter(method string, writes int) error {
@@ -378,6 +380,9 @@ func (s *watchedStore) Replace(ctx context.Context, changes []session.Change) []
 func (s *watchedStore) End(ctx context.Context, which session.Selection, why session.Reason) ([]session.Ended, error) {
 	if err := s.enter("End", 0); err != nil {
 		return nil, err
+	}
+	if s.heedsContext && ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	ended, err := s.Store.End(ctx, which, why)
 	s.enter("", len(ended))
