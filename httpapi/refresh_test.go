@@ -88,6 +88,26 @@ func TestWhichCookiesRenew(t *testing.T) {
 	}
 }
 
+// An older token beside the newest is not presented: it would be counted as a
+// late repeat, and later as theft.
+//
+// Rows: 9, A27.
+func TestTheNewestOfSeveralRefreshCookiesIsTaken(t *testing.T) {
+	w := newWorld(t)
+	first := w.start()
+	third := w.turn(w.turn(first))
+	w.wait(20 * time.Second) // no race any more
+	for _, planted := range []string{
+		refreshPair(first.Refresh.Reveal()) + "; " + refreshPair(third.Refresh.Reveal()),
+		refreshPair(third.Refresh.Reveal()) + "; " + refreshPair(first.Refresh.Reveal()),
+	} {
+		w.do("POST", "/auth/refresh", "", fromPage, "Cookie: "+accessPair(third.Access.Reveal())+"; "+planted).want(200, "")
+		if !w.alive(first.Row.ID) {
+			t.Fatal("the planted one was taken")
+		}
+	}
+}
+
 // Rows: 111, 112, 113, 126, A37.
 func TestReuseEndsTheSessionAndTouchesNoCookie(t *testing.T) {
 	w := newWorld(t)
