@@ -115,7 +115,8 @@ type Change struct {
 // Apply returns the row after the change, as every store must compute it.
 //
 //   - A new generation is not confirmed, and every field of the change is
-//     written.
+//     written. The row's late-repeat bits move along and are kept: one that
+//     came in between is not lost.
 //   - Within one generation only the late-repeat bits are added and
 //     RolledBackAt is written: a confirmation that came in between stays.
 //   - An end is stamped with the store's clock and erases the salt; nothing
@@ -125,6 +126,7 @@ func (r Row) Apply(c Change, now time.Time) Row {
 	case c.End != "":
 		r.EndedAt, r.EndReason, r.Salt = now, c.End, token.Salt{}
 	case c.Generation != r.Generation:
+		c.LateRepeats |= r.LateRepeats << (c.Generation - r.Generation)
 		r.Generation, r.RotatedAt, r.ConfirmedAt = c.Generation, c.RotatedAt, time.Time{}
 		r.PriorUsedAt, r.LateRepeats, r.KeyHash = c.PriorUsedAt, c.LateRepeats, c.KeyHash
 		r.LastSeen, r.Binding.RolledBackAt = c.LastSeen, c.RolledBackAt
