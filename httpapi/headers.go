@@ -17,8 +17,8 @@ func (a *API) harden(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
-	// Over plain http the header means nothing (RFC 6797 §7.2); browsers do
-	// not keep it for the loopback names that plain http is served for.
+	// Never over plain http (RFC 6797 §7.2), which is served for development on
+	// loopback names only.
 	if a.Guard.Proxies.HTTPS(r) {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
