@@ -14,6 +14,6 @@
 // goes to the log.
 //
 // The package decides nothing about sessions: it parses once, asks package
-// session, and writes the answer. It does not limit rates; it passes on the
-// refusals for want of capacity (503 with Retry-After).
+// session, and writes the answer. It limits how often one session renews (429)
+// and passes on the refusals for want of capacity (503), both with Retry-After.
 package httpapi
