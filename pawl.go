@@ -101,7 +101,7 @@ func (o Options) Validate() error {
 		faults = append(faults, errNoDirectory)
 	}
 	_, _, err := o.site()
-	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err)
+	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings())
 	return errors.Join(faults...)
 }
 

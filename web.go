@@ -31,6 +31,12 @@ func networks(prefixes []netip.Prefix) []string {
 	return out
 }
 
+// surface is the part of the API's options that an operator chooses.
+func (o Options) surface() httpapi.Options {
+	return httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.Prefix + "/signin",
+		Clients: o.Clients, RenewalRate: o.RenewalRate}
+}
+
 // wireHTTP makes the guard and the API over the core.
 func (p *Pawl) wireHTTP() (web, error) {
 	o := p.options
@@ -49,10 +55,9 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil {
 		return web{}, err
 	}
-	api, err := httpapi.New(httpapi.Options{
-		Engine: p.engine, Guard: guard, Accounts: p.accounts, Keys: p.ring, Audience: o.Audience, Log: o.Log,
-		Prefix: o.Prefix, SignIn: o.Prefix + "/signin", Clients: o.Clients, RenewalRate: o.RenewalRate,
-	})
+	surface := o.surface()
+	surface.Engine, surface.Guard, surface.Accounts, surface.Keys = p.engine, guard, p.accounts, p.ring
+	api, err := httpapi.New(surface)
 	return web{guard: guard, api: api}, err
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,21 +97,19 @@ type API struct {
 	names      *otter.Cache[string, string] // user names by id, for a minute
 }
 
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	o.Prefix = cmp.Or(o.Prefix, DefaultPrefix)
+	o.Web.ID = cmp.Or(o.Web.ID, DefaultWebClient)
+	o.RecentLogin = cmp.Or(o.RecentLogin, DefaultRecentLogin)
+	o.RenewalRate = cmp.Or(o.RenewalRate, DefaultRenewalRate)
+	return o
+}
+
 // New checks the options and returns an API, or every fault at once.
 func New(o Options) (*API, error) {
-	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
-	}
-	if o.Web.ID == "" {
-		o.Web.ID = DefaultWebClient
-	}
-	if o.RecentLogin == 0 {
-		o.RecentLogin = DefaultRecentLogin
-	}
-	if o.RenewalRate == 0 {
-		o.RenewalRate = DefaultRenewalRate
-	}
-	if err := o.validate(); err != nil {
+	o = o.withDefaults()
+	if err := errors.Join(o.checkParts(), o.CheckSettings()); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	a := &API{Options: o, publicCORS: publicCORS(), clientCORS: clientCORS(o.Clients)}
@@ -131,44 +130,55 @@ func New(o Options) (*API, error) {
 	return a, nil
 }
 
-func (o *Options) validate() error {
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
-	fault(o.Engine == nil, "engine is missing")
-	fault(o.Guard == nil, "guard is missing")
-	fault(o.Accounts == nil, "accounts are missing")
-	fault(o.Keys == nil, "keys are missing")
-	fault(o.Log == nil, "log is missing")
-	fault(o.Audience == "", "audience is missing; give the one that the verifiers expect")
-	fault(!validPath(o.Prefix), "prefix %q is not a plain path, such as %s", o.Prefix, DefaultPrefix)
-	fault(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
-	fault(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
-	fault(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)
-	fault(len(o.Web.Origins) > 0, "client %q has origins, but a cookie session never yields a token to a page", o.Web.ID)
+// checkParts checks what the program gives.
+func (o *Options) checkParts() error {
+	var faults faultList
+	faults.add(o.Engine == nil, "engine is missing")
+	faults.add(o.Guard == nil, "guard is missing")
+	faults.add(o.Accounts == nil, "accounts are missing")
+	faults.add(o.Keys == nil, "keys are missing")
+	faults.add(o.Log == nil, "log is missing")
+	faults.add(o.Audience == "", "audience is missing; give the one that the verifiers expect")
 	if o.Engine != nil && o.Guard != nil {
-		fault(!o.Guard.Site.Has(o.Engine.Issuer),
+		faults.add(!o.Guard.Site.Has(o.Engine.Issuer),
 			"issuer %q is not an origin of this site, so that nobody would find its metadata (RFC 8414 §3)", o.Engine.Issuer)
 	}
-	seen := map[string]bool{o.Web.ID: true}
-	for _, c := range o.Clients {
-		fault(!validClientID(c.ID), "client id %q is empty or has characters other than letters, digits and -._~", c.ID)
-		fault(seen[c.ID], "client %q is there twice", c.ID)
+	return errors.Join(faults...)
+}
+
+// CheckSettings returns every fault of what an operator chooses: the paths,
+// the clients and the bounds. [New] checks them too; a program asks before it
+// opens anything.
+func (o Options) CheckSettings() error {
+	o = o.withDefaults()
+	var faults faultList
+	faults.add(!validPath(o.Prefix), "prefix %q is not a plain path, such as %s", o.Prefix, DefaultPrefix)
+	faults.add(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
+	faults.add(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
+	faults.add(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)
+	faults.add(len(o.Web.Origins) > 0, "client %q has origins, but a cookie session never yields a token to a page", o.Web.ID)
+	seen := make(map[string]bool)
+	for _, c := range slices.Concat([]Client{o.Web}, o.Clients) {
+		faults.add(!validClientID(c.ID), "client id %q is empty or has characters other than letters, digits and -._~", c.ID)
+		faults.add(seen[c.ID], "client %q is there twice", c.ID)
+		faults.add(!validScope(c.Scope), "scope %q of client %q has characters that RFC 6749 §3.3 does not allow", c.Scope, c.ID)
 		seen[c.ID] = true
 		for _, origin := range c.Origins {
 			if err := httpauth.CheckOrigin(origin); err != nil {
-				faults = append(faults, fmt.Errorf("client %q: %w", c.ID, err))
+				faults.add(true, "client %q: %w", c.ID, err)
 			}
 		}
 	}
-	fault(!validClientID(o.Web.ID), "client id %q is empty or has characters other than letters, digits and -._~", o.Web.ID)
-	for _, c := range slices.Concat([]Client{o.Web}, o.Clients) {
-		fault(!validScope(c.Scope), "scope %q of client %q has characters that RFC 6749 §3.3 does not allow", c.Scope, c.ID)
-	}
 	return errors.Join(faults...)
+}
+
+// A faultList gathers everything that is wrong.
+type faultList []error
+
+func (l *faultList) add(bad bool, format string, args ...any) {
+	if bad {
+		*l = append(*l, fmt.Errorf(format, args...))
+	}
 }
 
 const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"

@@ -1,0 +1,224 @@
+package pawl_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/keyring"
+)
+
+// An app is an application with Pawl in it, served on a loopback origin.
+type app struct {
+	t      *testing.T
+	pawl   *pawl.Pawl
+	origin string
+	client *http.Client // a browser that keeps cookies and follows nothing
+
+	seen http.Header // of the last request that reached the application
+}
+
+func newApp(t *testing.T) *app {
+	t.Helper()
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{t: t, origin: "http://localhost:" + port}
+	a.pawl, err = pawl.Open(t.Context(), pawl.Options{
+		Data: filepath.Join(t.TempDir(), "data"), Origins: []string{a.origin}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.pawl.Accounts().Add(t.Context(), "ada", account.NewPassword("correct horse battery")); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", a.pawl.Handler())
+	mux.Handle("/.well-known/", a.pawl.Handler())
+	mux.Handle("/", a.pawl.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.seen = r.Header.Clone()
+		caller, ok := pawl.PrincipalFrom(r.Context())
+		if !ok {
+			http.Error(w, "no principal", http.StatusInternalServerError)
+			return
+		}
+		io.WriteString(w, caller.UserID)
+	})))
+	server := &http.Server{Handler: mux}
+	go server.Serve(l)
+	t.Cleanup(func() {
+		server.Close()
+		if err := a.pawl.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.client = &http.Client{Jar: browserJar{jar}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return a
+}
+
+func (a *app) do(method, path, body string, headers ...string) *http.Response {
+	a.t.Helper()
+	req, err := http.NewRequestWithContext(a.t.Context(), method, a.origin+path, strings.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("Origin", a.origin)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+func (a *app) signIn() {
+	a.t.Helper()
+	resp := a.do("POST", "/auth/login", `{"username":"ada","password":"correct horse battery"}`, "Content-Type", "application/json")
+	if resp.StatusCode != 200 {
+		a.t.Fatalf("sign-in: %s", resp.Status)
+	}
+}
+
+// The application behind Protect learns who calls and never receives the
+// refresh token.
+//
+// Rows: 17, 128
+func TestApplicationNeverReceivesTheRefreshToken(t *testing.T) {
+	a := newApp(t)
+	if resp := a.do("GET", "/", ""); resp.StatusCode != 401 || a.seen != nil {
+		t.Fatalf("without a login: %s, reached %v", resp.Status, a.seen)
+	}
+	a.signIn()
+	resp := a.do("GET", "/anything", "")
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 || !strings.HasPrefix(string(text), "u_") {
+		t.Fatalf("with a login: %s %q %v", resp.Status, text, err)
+	}
+	cookies := a.seen.Get("Cookie")
+	if !strings.Contains(cookies, httpauth.AccessCookie) || strings.Contains(cookies, httpauth.RefreshCookie) {
+		t.Errorf("the application received %q", cookies)
+	}
+	if resp := a.do("POST", "/auth/refresh", ""); resp.StatusCode != 200 {
+		t.Errorf("renewal: %s", resp.Status)
+	}
+	if resp := a.do("POST", "/auth/logout", ""); resp.StatusCode != 204 {
+		t.Errorf("sign-out: %s", resp.Status)
+	}
+	if resp := a.do("GET", "/", ""); resp.StatusCode != 401 {
+		t.Errorf("after sign-out: %s", resp.Status)
+	}
+}
+
+// A navigation without a login is sent to the one sign-in page, whatever the
+// address says; a call of an API gets 401.
+//
+// Rows: 253, A89, A90
+func TestNavigationIsSentToOurOwnSignInOnly(t *testing.T) {
+	a := newApp(t)
+	for _, path := range []string{"/", "/?next=https://evil.example", "/x?return_to=//evil.example", "/x%0d%0aLocation:%20https:%2F%2Fevil.example",
+		"/x?a=%0d%0aSet-Cookie:%20a=b", "/https:evil.example/"} {
+		resp := a.do("GET", path, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site")
+		if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/auth/signin" || len(resp.Cookies()) != 0 {
+			t.Errorf("%s: %s to %q", path, resp.Status, resp.Header.Get("Location"))
+		}
+		if resp := a.do("GET", path, "", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin"); resp.StatusCode != 401 || resp.Header.Get("Location") != "" {
+			t.Errorf("%s as a call: %s", path, resp.Status)
+		}
+	}
+	if a.seen != nil {
+		t.Error("a request reached the application")
+	}
+}
+
+// Cookies of others, however many fit into a request, do not lock a user out.
+//
+// Rows: 21, A30
+func TestForeignCookiesDoNotLockOut(t *testing.T) {
+	a := newApp(t)
+	a.signIn()
+	bomb := make([]string, 0, 16)
+	for range 16 {
+		bomb = append(bomb, "bomb"+strings.Repeat("x", 3000))
+	}
+	for _, path := range []string{"/", "/auth/session"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", a.origin+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range bomb {
+			req.AddCookie(&http.Cookie{Name: name[:4] + string(rune('a'+i)), Value: name})
+		}
+		resp, err := a.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("%s with 48 KB of foreign cookies: %s", path, resp.Status)
+		}
+	}
+}
+
+// Everything that is wrong is told at once, and nothing is made.
+//
+// Rows: 36, 192
+func TestOptionsReportEveryFault(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	_, err := pawl.Open(context.Background(), pawl.Options{
+		Data: dir, Origins: []string{"https://app.example.com/", "https://*.example.com", "null"}, Prefix: "auth//",
+		Keys: keyring.Options{Algorithm: "none"}, Clients: []httpapi.Client{{ID: ""}},
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, part := range []string{"https://app.example.com/", "https://*.example.com", "null", "auth//", "none", "client id"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the fault of %q is not told in: %v", part, err)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a directory was made")
+	}
+}
+
+// A browserJar treats http://localhost as browsers do: a trustworthy origin
+// that may keep Secure cookies.
+type browserJar struct{ http.CookieJar }
+
+func (j browserJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.CookieJar.SetCookies(https(u), cookies)
+}
+
+func (j browserJar) Cookies(u *url.URL) []*http.Cookie { return j.CookieJar.Cookies(https(u)) }
+
+func https(u *url.URL) *url.URL {
+	secure := *u
+	secure.Scheme = "https"
+	return &secure
+}
