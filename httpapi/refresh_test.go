@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/session"
 )
@@ -223,4 +224,37 @@ func TestRememberedCookiesLastAsLongAsTheSessionCan(t *testing.T) {
 	if end := doc.member("session", "expires_at"); end != doc.member("session", "idle_expires_at") || end != got.member("session", "idle_expires_at") {
 		t.Errorf("near the absolute end: %s", doc.Body)
 	}
+}
+
+// A session that renews without end is told to wait, whatever the transport;
+// others are not, nor is it signed out.
+//
+// Rows: 129, 254
+func TestARenewalStormOfOneSessionIsLimited(t *testing.T) {
+	w := newWorld(t, change{api: func(o *httpapi.Options) { o.RenewalRate = 3 }})
+	mine, other := w.start(), w.start()
+	renew := func(s session.Issued) answer {
+		return w.do("POST", "/auth/refresh", "", "Cookie: "+cookies(s), "Sec-Fetch-Site: same-origin")
+	}
+	for range 3 {
+		renew(mine).want(200, "")
+	}
+	a := renew(mine)
+	a.want(429, "too_many_renewals")
+	if a.Header().Get("Retry-After") == "" || a.Header()["Set-Cookie"] != nil {
+		t.Errorf("headers: %v", a.Header())
+	}
+	renew(other).want(200, "")
+	if len(w.recorded(session.EventRateLimited)) != 1 {
+		t.Error("it was not recorded, or more than once")
+	}
+	w.wait(20 * time.Second)
+	renew(mine).want(200, "")
+
+	app := w.start(bearerSession)
+	form := "grant_type=refresh_token&refresh_token=" + app.Refresh.Reveal()
+	for range 3 {
+		w.do("POST", "/auth/token", form, "Content-Type: application/x-www-form-urlencoded").want(200, "")
+	}
+	w.do("POST", "/auth/token", form, "Content-Type: application/x-www-form-urlencoded").want(429, "")
 }

@@ -53,7 +53,7 @@ func TestPresetsKeepToNIST(t *testing.T) {
 
 // Each case is one fault on either side of its boundary.
 //
-// Rows: 132.
+// Rows: 95, 132.
 func TestValidateFindsEachFault(t *testing.T) {
 	for _, test := range []struct {
 		name    string
