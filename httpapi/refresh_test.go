@@ -234,7 +234,7 @@ func TestARenewalStormOfOneSessionIsLimited(t *testing.T) {
 	w := newWorld(t, change{api: func(o *httpapi.Options) { o.RenewalRate = 3 }})
 	mine, other := w.start(), w.start()
 	renew := func(s session.Issued) answer {
-		return w.do("POST", "/auth/refresh", "", "Cookie: "+cookies(s), "Sec-Fetch-Site: same-origin")
+		return w.do("POST", "/auth/refresh", "", cookies(s), "Sec-Fetch-Site: same-origin")
 	}
 	for range 3 {
 		renew(mine).want(200, "")
@@ -256,5 +256,5 @@ func TestARenewalStormOfOneSessionIsLimited(t *testing.T) {
 	for range 3 {
 		w.do("POST", "/auth/token", form, "Content-Type: application/x-www-form-urlencoded").want(200, "")
 	}
-	w.do("POST", "/auth/token", form, "Content-Type: application/x-www-form-urlencoded").want(429, "")
+	w.do("POST", "/auth/token", form, "Content-Type: application/x-www-form-urlencoded").want(429, "temporarily_unavailable")
 }
