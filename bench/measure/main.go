@@ -58,6 +58,7 @@ func run(args []string, out io.Writer) (err error) {
 	}
 	p := &plan{out: out}
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
+	flags.SetOutput(out)
 	seconds := flags.Float64("seconds", 1, "`time` of one side in one round")
 	flags.IntVar(&p.rounds, "rounds", 5, "`number` of rounds, in each of which every side has its turn")
 	flags.IntVar(&p.workers, "workers", 64, "`number` of requests at once")

@@ -107,14 +107,7 @@ func renewalSides(ctx context.Context, h *herd, p *plan) (sides []side, stop fun
 	if err != nil {
 		return nil, nil, err
 	}
-	under, err := newHerd(ctx, p.path("floor"), p.small, session.Bearer)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := under.close(); err != nil {
-		return nil, nil, err
-	}
-	f, err := newFloor(ctx, under)
+	f, err := newFloors(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}

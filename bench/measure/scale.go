@@ -73,8 +73,13 @@ func scaleRenewals(ctx context.Context, p *plan, crowds []*crowd) error {
 	if err := printTable(p.out, "Renewal by number of sessions", rows); err != nil {
 		return err
 	}
-	return printTargets(p.out, []target{{what: fmt.Sprintf("time of a renewal with %d sessions, × that with %d", crowds[1].size, crowds[0].size),
-		values: ratios(each(samples[0], sample.rate), each(samples[1], sample.rate)), bound: 1.3}})
+	return errors.Join(printTargets(p.out, []target{
+		{what: fmt.Sprintf("time of a renewal with %d sessions, × that with %d", crowds[1].size, crowds[0].size),
+			values: ratios(each(samples[0], sample.rate), each(samples[1], sample.rate)), bound: 1.3},
+	}), profiled(p, "scale.pprof", func() error {
+		_, err := sides[1].run(5 * p.each)
+		return err
+	}))
 }
 
 // scaleLists asks for one user's sessions, one request at a time.
