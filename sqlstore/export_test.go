@@ -29,6 +29,14 @@ func (s *Store) Fail(ctx context.Context, query string, with error) error {
 	})
 }
 
+// WriterPragma returns a setting of the connection that writes.
+func (s *Store) WriterPragma(ctx context.Context, name string) (value int64, err error) {
+	err = s.write(ctx, "test", func(tx *tx) error {
+		return tx.query(func(rows *sql.Rows) error { return rows.Scan(&value) }, "PRAGMA "+name)
+	})
+	return value, err
+}
+
 // Hold keeps the writer busy until release is closed, and closes held when it
 // is. It returns when the round is committed.
 func (s *Store) Hold(ctx context.Context, held chan<- struct{}, release <-chan struct{}) error {

@@ -51,7 +51,6 @@ func TestFsckCountsAndFindsNothing(t *testing.T) {
 	}
 }
 
-// Rows: 252.
 func TestFsckFindsEveryFault(t *testing.T) {
 	const ended, live = `WHERE ended_at IS NOT NULL`, `WHERE rowid = 1`
 	for name, damage := range map[string]string{
@@ -129,10 +128,10 @@ func TestFsckFindsADamagedPage(t *testing.T) {
 	}
 }
 
-// Ending a session erases its salt, retiring a key its private half: from the
-// file too, not only from the row.
+// Ending a session erases its salt, sweeping it the row, retiring a key its
+// private half: from the file too, not only from the row.
 //
-// Rows: 112, 119.
+// Rows: 119.
 func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 	path := newPath(t)
 	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
@@ -143,6 +142,11 @@ func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 	row := newRow(time.Now())
 	row.Salt = salt
 	if err := s.Create(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	old := newRow(time.Now().Add(-100 * 24 * time.Hour))
+	old.UserID = "canary of a user that is swept"
+	if err := s.Create(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
 	key := keyring.Record{ID: "k", Algorithm: keyring.EdDSA, Header: "h", Public: []byte{1}, Sealed: []byte("canary of a sealed key"),
@@ -165,7 +169,7 @@ func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 		return strings.Contains(string(content), string(what))
 	}
 	defer func() { s.Close() }()
-	if !contains(salt[:]) || !contains(key.Sealed) {
+	if !contains(salt[:]) || !contains([]byte(old.UserID)) || !contains(key.Sealed) {
 		t.Fatal("the canaries are not in the file")
 	}
 	if _, err := s.End(t.Context(), session.Selection{Session: row.ID}, session.ReasonOperator); err != nil {
@@ -178,6 +182,12 @@ func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 	}
 	if contains(salt[:]) {
 		t.Errorf("the salt %s is still in the file", hex.EncodeToString(salt[:]))
+	}
+	if n, err := s.Sweep(t.Context(), 10, time.Minute); err != nil || n != 1 {
+		t.Fatalf("swept %d, %v", n, err)
+	}
+	if contains([]byte(old.UserID)) {
+		t.Error("the swept session is still in the file")
 	}
 	if contains(key.Sealed) {
 		t.Error("the private half is still in the file")

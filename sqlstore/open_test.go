@@ -138,7 +138,6 @@ func TestOpenRefusesANewerVersionAndChangesNothing(t *testing.T) {
 	}
 }
 
-// Rows: 190.
 func TestOnlyTheOwnerCanReadTheFiles(t *testing.T) {
 	path := newPath(t)
 	if err := os.WriteFile(path, nil, 0o644); err != nil {

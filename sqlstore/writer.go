@@ -169,12 +169,12 @@ func (w *writer) commit(round []*write) error {
 	for _, c := range round {
 		var undone error
 		if c.err, undone = w.tx.isolated(c.apply); undone != nil {
-			w.rollback()
+			w.disconnect()
 			return errors.Join(c.err, undone)
 		}
 	}
 	if _, err := w.tx.exec("COMMIT"); err != nil {
-		w.rollback()
+		w.disconnect()
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
@@ -204,11 +204,8 @@ func (w *writer) begin() (err error) {
 	return err
 }
 
-// rollback ends a transaction that failed. Its error is of no use: SQLite may
-// have rolled back by itself, and if it cannot, begin will fail.
-func (w *writer) rollback() { _, _ = w.tx.exec("ROLLBACK") }
-
-// disconnect closes the connection, not only gives it back.
+// disconnect closes the connection, not only gives it back, and with it ends
+// a transaction that failed: its locks are let go. The next round opens another.
 func (w *writer) disconnect() {
 	if w.tx == nil {
 		return
