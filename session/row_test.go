@@ -120,7 +120,8 @@ func TestHashKeyIsBoundToTheSession(t *testing.T) {
 	if HashKey(ID{1}, "") != (KeyHash{}) {
 		t.Error("no key has a hash")
 	}
-	if HashKey(ID{1}, "k") != HashKey(ID{1}, "k") || HashKey(ID{1}, "k") == HashKey(ID{2}, "k") || HashKey(ID{1}, "k") == HashKey(ID{1}, "l") {
+	one, again := HashKey(ID{1}, "k"), HashKey(ID{1}, "k")
+	if one != again || one == HashKey(ID{2}, "k") || one == HashKey(ID{1}, "l") {
 		t.Error("the hash is not a function of session and key")
 	}
 }

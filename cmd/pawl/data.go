@@ -13,6 +13,14 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
+// Help is shown below the flags.
+func (eventsCmd) Help() string {
+	return `Examples:
+
+  pawl events --follow
+  pawl events --after 1200 --json`
+}
+
 type eventsCmd struct {
 	dataFlags
 	After  int64 `default:"0" placeholder:"N" help:"Only events after this number."`

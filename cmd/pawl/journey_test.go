@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -231,5 +233,33 @@ func TestTwoFirstStarts(t *testing.T) {
 	}
 	if n := strings.Count(command(t, "key", "list", "--data", data), "active"); n != 1 {
 		t.Errorf("%d active keys", n)
+	}
+}
+
+// Who follows the events sees one soon after it happened.
+//
+// Rows: 236
+func TestFollowEvents(t *testing.T) {
+	p := serve(t, filepath.Join(t.TempDir(), "data"))
+	follow := exec.Command("pawl", "events", "--follow", "--data", p.data)
+	out, err := follow.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(20*time.Second, func() { follow.Process.Kill() })
+	p.login("demo", "wrong")
+	lines, found := bufio.NewScanner(out), false
+	for !found && lines.Scan() {
+		found = strings.Contains(lines.Text(), "sign_in_failed") && strings.Contains(lines.Text(), "reason=wrong_password")
+	}
+	if !found || !timer.Stop() {
+		t.Error("the event did not show")
+	}
+	follow.Process.Signal(os.Interrupt)
+	if err := follow.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -9,6 +9,15 @@ import (
 	"github.com/pawlauth/pawl/keyring"
 )
 
+// Help is shown below the flags.
+func (keyCmd) Help() string {
+	return `Examples:
+
+  pawl key list
+  pawl key rotate
+  pawl key withdraw ndoYyJijxyERBesr --yes`
+}
+
 type keyCmd struct {
 	List     keyListCmd     `cmd:"" help:"List the signing keys."`
 	Rotate   keyRotateCmd   `cmd:"" help:"Publish a new signing key, which signs after its publication time."`

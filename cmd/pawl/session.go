@@ -12,6 +12,15 @@ import (
 	"github.com/pawlauth/pawl/token"
 )
 
+// Help is shown below the flags.
+func (sessionCmd) Help() string {
+	return `Examples:
+
+  pawl session list --user ada
+  pawl session end 7hVbPzq3Rk2u9cJm0sXl4Q --yes
+  pawl session end --user ada --yes`
+}
+
 type sessionCmd struct {
 	List sessionListCmd `cmd:"" help:"List sessions."`
 	End  sessionEndCmd  `cmd:"" help:"End one session, or all of a user."`

@@ -9,6 +9,15 @@ import (
 	"github.com/pawlauth/pawl/server"
 )
 
+// Help is shown below the flags.
+func (userCmd) Help() string {
+	return `Examples:
+
+  pawl user add ada --password-stdin < password.txt
+  pawl user list
+  pawl user disable ada --yes`
+}
+
 type userCmd struct {
 	Add      userAddCmd      `cmd:"" help:"Add a user. The password is read from standard input."`
 	List     userListCmd     `cmd:"" help:"List the users."`
