@@ -341,7 +341,7 @@ func TestLogIsCutInSpiteOfReaders(t *testing.T) {
 	s := open(t, path, time.Now)
 	rows := manyRows(t, s, 2000)
 	end := hold(t, s)
-	for walSize(t, path) < sqlstore.WALMost+sqlstore.WALStep/4 {
+	for walSize(t, path) < sqlstore.WALMost+2*sqlstore.WALStep {
 		churn(t, s, rows, 1000)
 	}
 	end()
