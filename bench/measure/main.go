@@ -24,10 +24,12 @@ type plan struct {
 	dir      string        // for databases; empty when it begins
 	each     time.Duration // of one side in one round
 	rounds   int
-	workers  int // requests at once
-	sessions int // of the large database
-	small    int // of the small one
-	profile  string
+	workers  int    // requests at once
+	sessions int    // of the large database
+	small    int    // of the small one
+	patience int    // rounds more, to find quiet ones
+	profile  string // directory
+	servers  []*server
 }
 
 // sections in the order in which they run.
@@ -61,6 +63,7 @@ func run(args []string, out io.Writer) (err error) {
 	flags.SetOutput(out)
 	seconds := flags.Float64("seconds", 1, "`time` of one side in one round")
 	flags.IntVar(&p.rounds, "rounds", 5, "`number` of rounds, in each of which every side has its turn")
+	flags.IntVar(&p.patience, "patience", 0, "`number` of rounds more to run while others use the machine; the quietest are kept")
 	flags.IntVar(&p.workers, "workers", 64, "`number` of requests at once")
 	flags.IntVar(&p.sessions, "sessions", 1_000_000, "`number` of sessions in the large database")
 	flags.IntVar(&p.small, "small", 1000, "`number` of sessions in the small database")
@@ -69,7 +72,7 @@ func run(args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *seconds <= 0 || p.rounds < 1 || p.workers < 1 || p.small < p.workers || p.sessions < p.small {
+	if *seconds <= 0 || p.rounds < 1 || p.patience < 0 || p.workers < 1 || p.small < p.workers || p.sessions < p.small {
 		return fmt.Errorf("time and rounds are positive, and there are at least as many sessions as workers")
 	}
 	p.each = time.Duration(*seconds * float64(time.Second))

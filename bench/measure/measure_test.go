@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -48,7 +49,7 @@ func TestEverySectionRuns(t *testing.T) {
 }
 
 func TestArgumentsThatMeasureNothingAreRefused(t *testing.T) {
-	for _, args := range []string{"-seconds 0", "-rounds 0", "-workers 0", "-small 3 -workers 4", "-sessions 10", "-only everything", "-nonsense"} {
+	for _, args := range []string{"-seconds 0", "-rounds 0", "-patience -1", "-workers 0", "-small 3 -workers 4", "-sessions 10", "-only everything", "-nonsense"} {
 		if err := run(strings.Fields(args), &bytes.Buffer{}); err == nil {
 			t.Errorf("%s was accepted", args)
 		}
@@ -106,7 +107,7 @@ func TestSidesTakeTurns(t *testing.T) {
 	name := func(s string) side {
 		return side{s, func(time.Duration) (sample, error) { order = append(order, s); return sample{ops: 1}, nil }}
 	}
-	samples, err := takeTurns(&plan{rounds: 2, each: 1}, []side{name("a"), name("b")})
+	samples, err := takeTurns(&plan{rounds: 2, each: 1, out: io.Discard}, []side{name("a"), name("b")})
 	if err != nil || len(samples) != 2 || len(samples[0]) != 2 || len(samples[1]) != 2 {
 		t.Fatalf("%v, %v", samples, err)
 	}
@@ -114,8 +115,25 @@ func TestSidesTakeTurns(t *testing.T) {
 		t.Errorf("order %s, want one round that is not counted and two that are", got)
 	}
 	idle := side{"idle", func(time.Duration) (sample, error) { return sample{}, nil }}
-	if _, err := takeTurns(&plan{rounds: 1}, []side{idle}); err == nil {
+	if _, err := takeTurns(&plan{rounds: 1, out: io.Discard}, []side{idle}); err == nil {
 		t.Error("a side that did nothing was counted")
+	}
+}
+
+func TestLoadIsReadFromProc(t *testing.T) {
+	before, err := loadOf("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n")
+	if err != nil || before != (load{total: 10 * time.Second, others: 2 * time.Second}) {
+		t.Errorf("%+v, %v", before, err)
+	}
+	after := load{total: 14 * time.Second, others: 3 * time.Second}
+	if share := after.since(before); share != 0.25 {
+		t.Errorf("others used %v, want a quarter", share)
+	}
+	if share := before.since(before); share != 0 {
+		t.Errorf("nothing happened, yet others used %v", share)
+	}
+	if _, err := loadOf("intr 1 2 3"); err == nil {
+		t.Error("another line was accepted")
 	}
 }
 

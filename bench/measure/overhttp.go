@@ -38,8 +38,8 @@ func overHTTP(ctx context.Context, p *plan) (err error) {
 			return nil
 		}
 		var s *server
-		if s, err = startServer(what, profile); err == nil {
-			closers = append(closers, s.stop)
+		if s, err = p.startServer(what, profile); err == nil {
+			closers = append(closers, func() error { return p.stopServer(s) })
 		}
 		return s
 	}

@@ -25,7 +25,7 @@ func scale(ctx context.Context, p *plan) (err error) {
 	var crowds []*crowd
 	defer func() {
 		for _, c := range crowds {
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, c.close(p))
 		}
 	}()
 	for _, n := range []int{p.small, p.sessions} {
@@ -86,7 +86,7 @@ func scaleRenewals(ctx context.Context, p *plan, crowds []*crowd) error {
 func scaleLists(p *plan, crowds []*crowd) error {
 	var sides []side
 	for _, c := range crowds {
-		if err := c.serveLists(); err != nil {
+		if err := c.serveLists(p); err != nil {
 			return err
 		}
 		sides = append(sides, side{fmt.Sprintf("%d sessions", c.size), c.lists.run})
@@ -108,11 +108,11 @@ func scaleLists(p *plan, crowds []*crowd) error {
 
 // serveLists starts a server on the crowd's database and renews some sessions
 // there, for their access tokens.
-func (c *crowd) serveLists() (err error) {
+func (c *crowd) serveLists(p *plan) (err error) {
 	if err := c.herd.close(); err != nil {
 		return err
 	}
-	if c.server, err = startServer(c.herd.dir, ""); err != nil {
+	if c.server, err = p.startServer(c.herd.dir, ""); err != nil {
 		return err
 	}
 	const some = 64
@@ -148,12 +148,12 @@ func (c *crowd) serveLists() (err error) {
 }
 
 // close stops what runs. The herd is closed while a server has its database.
-func (c *crowd) close() error {
+func (c *crowd) close(p *plan) error {
 	switch {
 	case c.lists != nil:
-		return errors.Join(c.lists.close(), c.server.stop())
+		return errors.Join(c.lists.close(), p.stopServer(c.server))
 	case c.server != nil:
-		return c.server.stop()
+		return p.stopServer(c.server)
 	}
 	return c.herd.close()
 }

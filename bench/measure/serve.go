@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,8 +122,8 @@ type server struct {
 	stdin   io.Closer
 }
 
-// startServer runs this program again as a server of the given kind.
-func startServer(what, profile string) (*server, error) {
+// startServer runs this program again as a server of the given kind. Stop it.
+func (p *plan) startServer(what, profile string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -142,14 +143,16 @@ func startServer(what, profile string) (*server, error) {
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the server said no address: %w", err), s.stop())
+		return nil, errors.Join(fmt.Errorf("the server said no address: %w", err), p.stopServer(s))
 	}
 	s.address = strings.TrimSpace(line)
+	p.servers = append(p.servers, s)
 	return s, nil
 }
 
-// stop lets the server end by itself and waits for that.
-func (s *server) stop() error {
+// stopServer lets the server end by itself and waits for that.
+func (p *plan) stopServer(s *server) error {
+	p.servers = slices.DeleteFunc(p.servers, func(other *server) bool { return other == s })
 	return errors.Join(s.stdin.Close(), s.process.Wait())
 }
 
