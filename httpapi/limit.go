@@ -24,31 +24,36 @@ const (
 
 // A renewalLimit counts renewals by session: not by address, which servers
 // that render for many users share, and which a thief changes. It counts only
-// tokens whose outer tag is right, so that nobody can use up what belongs to
-// a session that they hold no token of.
+// tokens whose outer tag is right, and those that come with another witness
+// apart, so that nobody can use up what belongs to the owner of a session
+// without holding all that the owner holds.
 type renewalLimit struct {
 	perMinute int
-	sessions  *otter.Cache[session.ID, *rate.Limiter]
+	sessions  *otter.Cache[claim, *rate.Limiter]
 }
 
+// A claim is a session as a request names it: by its refresh token, and by
+// its witness (zero: none).
+type claim struct{ session, witness session.ID }
+
 func newRenewalLimit(perMinute int) (*renewalLimit, error) {
-	sessions, err := otter.New(&otter.Options[session.ID, *rate.Limiter]{
-		MaximumSize: limitedSessions, ExpiryCalculator: otter.ExpiryAccessing[session.ID, *rate.Limiter](limitedFor),
+	sessions, err := otter.New(&otter.Options[claim, *rate.Limiter]{
+		MaximumSize: limitedSessions, ExpiryCalculator: otter.ExpiryAccessing[claim, *rate.Limiter](limitedFor),
 	})
 	return &renewalLimit{perMinute: perMinute, sessions: sessions}, err
 }
 
 // limitRenewal returns [errTooMany] if the session of a refresh token renews
 // too often. A minute's worth may come at once.
-func (a *API) limitRenewal(r *http.Request, raw string) error {
+func (a *API) limitRenewal(r *http.Request, raw string, witness session.ID) error {
 	t, err := a.Engine.Codec.Open(raw)
 	if err != nil {
 		return nil // refused after this one MAC, without a query
 	}
-	limit, ok := a.renewals.sessions.GetIfPresent(t.Session)
+	limit, ok := a.renewals.sessions.GetIfPresent(claim{t.Session, witness})
 	if !ok {
 		perMinute := a.renewals.perMinute
-		limit, _ = a.renewals.sessions.SetIfAbsent(t.Session, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
+		limit, _ = a.renewals.sessions.SetIfAbsent(claim{t.Session, witness}, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
 	}
 	if limit.AllowN(a.Guard.Now(), 1) {
 		return nil

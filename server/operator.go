@@ -21,25 +21,25 @@ const operatorActor = "operator"
 // the method returns.
 type Operator struct {
 	data      *pawl.Data
-	accounts  *account.Accounts
 	pseudonym func(session.ID) string
 }
 
-// OpenOperator opens existing data; see [pawl.OpenData].
+// OpenOperator opens data, and makes it with create; see [pawl.OpenData].
 func OpenOperator(ctx context.Context, dir, masterKey string, create bool) (*Operator, error) {
 	data, err := pawl.OpenData(ctx, dir, masterKey, create)
 	if err != nil {
 		return nil, err
 	}
+	return &Operator{data: data, pseudonym: data.Master.Pseudonyms()}, nil
+}
+
+// accounts are made when they are asked for: that hashes a password once.
+func (o *Operator) accounts() (*account.Accounts, error) {
 	hasher, err := account.NewHasher(account.DefaultParams(), 1, time.Minute)
 	if err != nil {
-		return nil, errors.Join(err, data.Close())
+		return nil, err
 	}
-	accounts, err := account.New(data.Store, hasher)
-	if err != nil {
-		return nil, errors.Join(err, data.Close())
-	}
-	return &Operator{data: data, accounts: accounts, pseudonym: data.Master.Pseudonyms()}, nil
+	return account.New(o.data.Store, hasher)
 }
 
 // Close closes the data.
@@ -50,7 +50,11 @@ func (o *Operator) Pseudonym(id session.ID) string { return o.pseudonym(id) }
 
 // AddUser makes a user.
 func (o *Operator) AddUser(ctx context.Context, name string, password account.Password) (account.User, error) {
-	user, err := o.accounts.Add(ctx, name, password)
+	accounts, err := o.accounts()
+	if err != nil {
+		return account.User{}, err
+	}
+	user, err := accounts.Add(ctx, name, password)
 	if err != nil {
 		return user, err
 	}
@@ -58,11 +62,15 @@ func (o *Operator) AddUser(ctx context.Context, name string, password account.Pa
 }
 
 // Users lists the users.
-func (o *Operator) Users(ctx context.Context) ([]account.User, error) { return o.accounts.List(ctx) }
+func (o *Operator) Users(ctx context.Context) ([]account.User, error) { return o.data.Store.Users(ctx) }
 
 // User finds a user by name.
 func (o *Operator) User(ctx context.Context, name string) (account.User, error) {
-	user, err := o.accounts.ByName(ctx, name)
+	normal, err := account.NormalizeName(name)
+	if err != nil {
+		return account.User{}, err
+	}
+	user, err := o.data.Store.UserByName(ctx, normal)
 	if err != nil {
 		return user, fmt.Errorf("user %q: %w", name, err)
 	}
@@ -71,32 +79,31 @@ func (o *Operator) User(ctx context.Context, name string) (account.User, error) 
 
 // SetPassword gives a user a new password and ends the user's sessions.
 func (o *Operator) SetPassword(ctx context.Context, user account.User, password account.Password) error {
-	if err := o.accounts.SetPassword(ctx, user.ID, password); err != nil {
+	accounts, err := o.accounts()
+	if err != nil {
 		return err
 	}
-	if err := o.record(ctx, session.Event{Type: session.EventPasswordSet, UserID: user.ID}); err != nil {
+	if err := accounts.SetPassword(ctx, user.ID, password); err != nil {
 		return err
 	}
-	_, err := o.End(ctx, session.Selection{User: user.ID}, session.ReasonPassword)
-	return err
+	_, err = o.End(ctx, session.Selection{User: user.ID}, session.ReasonPassword)
+	return errors.Join(err, o.record(ctx, session.Event{Type: session.EventPasswordSet, UserID: user.ID}))
 }
 
 // Disable keeps a user from signing in and ends the user's sessions, in this
 // order: a login that is under way looks at the user again after its session
 // exists.
 func (o *Operator) Disable(ctx context.Context, user account.User) ([]session.Ended, error) {
-	if err := o.accounts.Disable(ctx, user.ID); err != nil {
+	if err := o.data.Store.SetDisabled(ctx, user.ID, true); err != nil {
 		return nil, err
 	}
-	if err := o.record(ctx, session.Event{Type: session.EventUserDisabled, UserID: user.ID}); err != nil {
-		return nil, err
-	}
-	return o.End(ctx, session.Selection{User: user.ID}, session.ReasonDisabled)
+	ended, err := o.End(ctx, session.Selection{User: user.ID}, session.ReasonDisabled)
+	return ended, errors.Join(err, o.record(ctx, session.Event{Type: session.EventUserDisabled, UserID: user.ID}))
 }
 
 // Enable lets a user sign in again.
 func (o *Operator) Enable(ctx context.Context, user account.User) error {
-	if err := o.accounts.Enable(ctx, user.ID); err != nil {
+	if err := o.data.Store.SetDisabled(ctx, user.ID, false); err != nil {
 		return err
 	}
 	return o.record(ctx, session.Event{Type: session.EventUserEnabled, UserID: user.ID})

@@ -16,13 +16,13 @@ type Confirmations struct {
 	engine *Engine
 
 	mu      sync.RWMutex
-	noted   map[ID]uint32 // guarded by mu: the newest generation noted; forgotten as a whole when full
-	pending []Use         // guarded by mu: not reported yet
+	noted   map[ID]Use // guarded by mu: the newest use noted; forgotten as a whole when full
+	pending []Use      // guarded by mu: not reported yet
 }
 
 // NewConfirmations returns an empty collection that reports to the engine.
 func NewConfirmations(e *Engine) *Confirmations {
-	return &Confirmations{engine: e, noted: make(map[ID]uint32)}
+	return &Confirmations{engine: e, noted: make(map[ID]Use)}
 }
 
 // Note takes in the use of an access token. It never blocks on the store. Uses
@@ -30,7 +30,7 @@ func NewConfirmations(e *Engine) *Confirmations {
 // again by its own.
 func (c *Confirmations) Note(u Use, now time.Time) {
 	c.mu.RLock()
-	known := c.noted[u.Session] >= u.Generation
+	known := c.knows(u)
 	c.mu.RUnlock()
 	if known || !u.Settled(now, c.engine.Policy.Settle) {
 		return
@@ -38,14 +38,21 @@ func (c *Confirmations) Note(u Use, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// What is passed over now is noted at the session's next use.
-	if c.noted[u.Session] >= u.Generation || len(c.pending) >= maxNoted {
+	if c.knows(u) || len(c.pending) >= maxNoted {
 		return
 	}
 	if len(c.noted) >= maxNoted {
 		clear(c.noted)
 	}
-	c.noted[u.Session] = u.Generation
+	c.noted[u.Session] = u
 	c.pending = append(c.pending, u)
+}
+
+// knows needs mu. A newer token of the same generation is noted again: after a
+// failover the store may have forgotten that the generation was there.
+func (c *Confirmations) knows(u Use) bool {
+	n := c.noted[u.Session]
+	return n.Generation > u.Generation || n.Generation == u.Generation && !u.IssuedAt.After(n.IssuedAt)
 }
 
 // Flush reports what was noted. What confirmed nothing, because the store

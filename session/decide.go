@@ -92,7 +92,10 @@ func decide(row *Row, g uint32, p proofs, now time.Time, policy *Policy) decisio
 	case presented == newest-2 && !row.PriorUsedAt.IsZero() && now.Sub(row.PriorUsedAt) < policy.RaceWindow:
 		return row.repeatLate(p.key, now, policy)
 
-	// The device itself, with cookies from before a crash.
+	// The device itself, with cookies from before a crash; and its other tabs,
+	// or its retry if the answer was lost.
+	case row.Binding.Kind == DBSC && !row.Binding.RolledBackAt.IsZero() && now.Sub(row.Binding.RolledBackAt) < policy.TurnInterval:
+		return decision{verdict: repeat, reason: ReasonRolledBack}
 	case row.Binding.Kind == DBSC && (row.Binding.RolledBackAt.IsZero() || now.Sub(row.Binding.RolledBackAt) >= rollbackEvery):
 		c := row.unchanged()
 		c.RolledBackAt = now

@@ -93,6 +93,9 @@ func (e *Engine) Start(ctx context.Context, l Login) (Issued, error) {
 	if e.Policy.RequireBinding && l.Binding.Kind == Unbound {
 		return Issued{}, ErrBindingRequired
 	}
+	if l.UserID == "" || l.ClientID == "" || l.Audience == "" || l.Transport != Cookie && l.Transport != Bearer {
+		return Issued{}, errors.New("session: a login needs user, client, audience and transport")
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	_, now, err := e.Store.Load(ctx, nil)
@@ -122,14 +125,13 @@ func (e *Engine) Start(ctx context.Context, l Login) (Issued, error) {
 // row that is stored.
 func (e *Engine) mint(row *Row, now time.Time, scope string) (Issued, error) {
 	id := token.NewID()
-	// Lives vary by up to 5 % downward, so that a fleet that started together
-	// does not renew together.
-	life := e.Policy.AccessTTL - e.Policy.AccessTTL*time.Duration(id[0])/255/20
+	life := e.Policy.AccessTTL - e.Policy.AccessTTL*time.Duration(id[0])/255/jitter
 	expires := earlier(now.Add(life), row.AbsoluteEnd)
 	claims := token.Claims{
 		Issuer: e.Issuer, Subject: row.UserID, Audience: row.Audience, ClientID: row.ClientID,
 		IssuedAt: now.Unix(), Expires: max(expires.Unix(), now.Unix()+1), ID: id, Session: row.ID,
-		Generation: row.Generation, AuthTime: row.AuthTime.Unix(), Methods: row.Methods, Scope: scope,
+		Generation: row.Generation, AuthTime: min(row.AuthTime.Unix(), now.Unix()), // the clock may have been set back
+		Methods: row.Methods, Scope: scope,
 	}
 	if row.Binding.Kind != Unbound {
 		claims.Binding = &token.Confirmation{Thumbprint: row.Binding.Thumbprint}
@@ -157,10 +159,17 @@ func (e *Engine) Identify(ctx context.Context, refresh string) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	if !e.Codec.Genuine(t, row.Salt) {
+	if !e.genuine(t, &row) {
 		return Row{}, &Refusal{Reason: ReasonForged}
 	}
 	return row, nil
+}
+
+// genuine reports whether this issuer made the token for the row. A session
+// keeps its master key for life: a token under another one, even one that is
+// still honoured, was not issued for it.
+func (e *Engine) genuine(t token.Refresh, row *Row) bool {
+	return t.Key == row.Key && e.Codec.Genuine(t, row.Salt)
 }
 
 // Get returns one session and the store's clock. A session that does not
@@ -184,6 +193,9 @@ const maxDevices = 1000
 // List returns the live sessions of a user, newest login first, and the
 // store's clock.
 func (e *Engine) List(ctx context.Context, userID string) ([]Row, time.Time, error) {
+	if userID == "" {
+		return nil, time.Time{}, errors.New("session: name the user whose sessions are to be listed")
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	rows, now, err := e.Store.List(ctx, Query{User: userID, Limit: maxDevices})
@@ -239,9 +251,11 @@ func (e *Engine) Confirm(ctx context.Context, uses []Use) (early []Use, err erro
 }
 
 // FeedKeep is how long an ended session must stay in the feed: no access
-// token of it can be good after that.
+// token of it can be good after that. It does not shrink with the access life,
+// since tokens of the time before the change are still about. Who shortens a
+// dangerously long life ends the sessions of that time.
 func (p Policy) FeedKeep(leeway time.Duration) time.Duration {
-	return p.AccessTTL + leeway + time.Minute
+	return max(p.AccessTTL, MaxAccessTTL) + leeway + time.Minute
 }
 
 // Sweep removes up to limit rows past their absolute end.

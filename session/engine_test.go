@@ -88,7 +88,7 @@ func TestStartStoresTheSessionAndIssuesItsFirstTokens(t *testing.T) {
 // Rows: 110, 132.
 func TestStartKeepsToARequiredBinding(t *testing.T) {
 	w := newWorld(t, func(o *session.Options) { o.Policy, _ = session.Preset("aal3") })
-	_, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", Transport: session.Bearer})
+	_, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Bearer})
 	if !errors.Is(err, session.ErrBindingRequired) {
 		t.Errorf("Start without binding: %v, want ErrBindingRequired", err)
 	}
@@ -107,7 +107,7 @@ func TestStartKeepsToARequiredBinding(t *testing.T) {
 // Rows: 252.
 func TestStartThatCannotSignIssuesNothing(t *testing.T) {
 	w := newWorld(t, func(o *session.Options) { o.Signer = func() token.Signer { return brokenSigner{} } })
-	issued, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", Transport: session.Cookie})
+	issued, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Cookie})
 	if !errors.Is(err, errBroken) || issued.Refresh != "" || issued.Access != "" {
 		t.Errorf("Start: %v", err)
 	}
@@ -344,7 +344,10 @@ func TestNoCallOutlivesTheTimeout(t *testing.T) {
 	held := w.login(nil)
 	engine := w.node(hanging{w.inner}, func(o *session.Options) { o.Timeout = time.Millisecond })
 	for name, call := range map[string]func() error{
-		"Start":   func() error { _, err := engine.Start(t.Context(), session.Login{UserID: "u"}); return err },
+		"Start": func() error {
+			_, err := engine.Start(t.Context(), session.Login{UserID: "u", ClientID: "web", Audience: "app", Transport: session.Bearer})
+			return err
+		},
 		"Refresh": func() error { _, err := engine.Refresh(t.Context(), asks(held)); return err },
 		"Get":     func() error { _, _, err := engine.Get(t.Context(), held.Row.ID); return err },
 	} {

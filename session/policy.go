@@ -111,6 +111,8 @@ func (p Policy) Validate() error {
 		fault(p.TurnInterval <= shortest, "turn interval of %v must exceed %v (or use strict)", p.TurnInterval, shortest)
 		fault(p.Settle <= shortest, "settle of %v must exceed %v (or use strict)", p.Settle, shortest)
 		fault(p.RaceWindow < 0 || p.RaceWindow > p.TurnInterval, "race window of %v must be between 0 and the turn interval of %v", p.RaceWindow, p.TurnInterval)
+		fault(p.Settle+time.Second >= p.shortestLife(), "settle of %v is too long for an access life of %v; a token must be usable when it is that old", p.Settle, p.AccessTTL)
+		fault(p.RefreshIn() >= p.shortestLife(), "turn interval of %v is too long for an access life of %v; a client could not renew before it expires", p.TurnInterval, p.AccessTTL)
 		fault(p.AccessTTL <= p.TurnInterval+30*time.Second, "access life of %v must exceed the turn interval of %v by more than 30s", p.AccessTTL, p.TurnInterval)
 	}
 	return errors.Join(faults...)
@@ -121,6 +123,13 @@ func (p Policy) MakeStrict() Policy {
 	p.Strict, p.TurnInterval, p.Settle, p.RaceWindow = true, 0, 0, 0
 	return p
 }
+
+// jitter is by how much issued lives vary, downward, so that a fleet that
+// started together does not renew together: one part in so many.
+const jitter = 20
+
+// shortestLife is the shortest that an access token is issued for.
+func (p Policy) shortestLife() time.Duration { return p.AccessTTL - p.AccessTTL/jitter }
 
 // RefreshIn is how old a client's newest access token should be before it
 // renews: 60 % of the access life, and never so early that the session cannot

@@ -71,7 +71,7 @@ func inQueue(t *testing.T, n int, edit func(*session.Options), test func(*queueW
 		w := &queueWorld{T: t, store: &slowStore{Store: memstore.New(time.Now), delay: 50 * time.Millisecond}}
 		w.engine = storetest.NewEngine(t, w.store, edit)
 		for range n {
-			issued, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", Transport: session.Cookie})
+			issued, err := w.engine.Start(t.Context(), session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Cookie})
 			if err != nil {
 				t.Fatalf("Start: %v", err)
 			}

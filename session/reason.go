@@ -24,8 +24,7 @@ const (
 	ReasonRevoked     Reason = "revoked"  // RFC 7009
 )
 
-// Why a renewal was refused. The first three of these change nothing else
-// can.
+// Why a renewal was refused, or what was remarkable about one that was not.
 const (
 	ReasonNotOurs    Reason = "not_a_token"      // form or outer tag
 	ReasonUnknown    Reason = "unknown_session"  // no row

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // An EventLog keeps events.
@@ -14,22 +16,46 @@ type EventLog interface {
 }
 
 // A Recorder writes events to a log and to a store without ever making a
-// request wait: what does not fit in its queue is counted as dropped. It is
-// safe for concurrent use.
+// request wait: what does not fit in its queue is counted as dropped. What
+// anybody can cause without a credential is admitted at a bounded rate, so
+// that a flood of it neither fills the disk nor takes the place of what
+// matters. It is safe for concurrent use.
 type Recorder struct {
 	log     *slog.Logger
 	store   EventLog
 	now     func() time.Time
 	queue   chan Event
+	cheap   *rate.Limiter
 	dropped atomic.Uint64
 }
 
 // maxEvents bounds the queue, and the batch that is stored at once.
 const maxEvents = 4096
 
+// How many cheap events a second are kept, and how many at once: a flood shows,
+// and is a few megabytes a day.
+const (
+	cheapRate  = 10
+	cheapBurst = 500
+)
+
+// cheap reports whether anybody can cause the event as often as he likes,
+// without a password and without a token that is good for anything.
+func (e *Event) cheap() bool {
+	switch e.Type {
+	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRateLimited, EventOverload:
+		return true
+	case EventRenewalRefused:
+		return true
+	case EventRepeated:
+		return e.Reason == ""
+	}
+	return false
+}
+
 // NewRecorder returns a recorder; [Recorder.Run] does its writing.
 func NewRecorder(log *slog.Logger, store EventLog, now func() time.Time) *Recorder {
-	return &Recorder{log: log, store: store, now: now, queue: make(chan Event, maxEvents)}
+	return &Recorder{log: log, store: store, now: now, queue: make(chan Event, maxEvents), cheap: rate.NewLimiter(cheapRate, cheapBurst)}
 }
 
 // Record takes in one event. It never blocks.
@@ -38,6 +64,10 @@ func (r *Recorder) Record(e Event) {
 		e.Time = r.now()
 	}
 	e.Time = e.Time.UTC()
+	if e.cheap() && !r.cheap.AllowN(e.Time, 1) {
+		r.dropped.Add(1)
+		return
+	}
 	select {
 	case r.queue <- e:
 	default:
@@ -45,8 +75,9 @@ func (r *Recorder) Record(e Event) {
 	}
 }
 
-// Dropped returns how many events found the queue full or the store failing.
-// Those are gone from the store; what reached the log stays there.
+// Dropped returns how many events were over the rate, found the queue full, or
+// the store failing. Those are gone from the store; what reached the log stays
+// there.
 func (r *Recorder) Dropped() uint64 { return r.dropped.Load() }
 
 // Run writes until the context ends, and then what is still queued. Call it

@@ -63,6 +63,10 @@ func (e *Engine) report(a *attempt) error {
 		e.Ended(row.ID)
 		e.record(EventEnded, row, presented, d.reason, from)
 		return &Refusal{Reason: d.reason, Ended: true}
+	case d.reason == ReasonEnded && row.EndReason != "":
+		// The event of the end may have been lost with the answer of the store.
+		e.record(EventRenewalRefused, row, presented, ReasonEnded+":"+row.EndReason, from)
+		return &Refusal{Reason: d.reason}
 	case d.verdict == refuse:
 		e.record(EventRenewalRefused, row, presented, d.reason, from)
 		return &Refusal{Reason: d.reason}
@@ -164,7 +168,7 @@ func (e *Engine) decide(a *attempt, l *loaded, now time.Time) {
 		return
 	}
 	a.decision = decide(&l.row, a.token.Generation, proofs{
-		genuine:    e.Codec.Genuine(a.token, l.row.Salt),
+		genuine:    e.genuine(a.token, &l.row),
 		transport:  a.renewal.Transport,
 		client:     a.renewal.ClientID,
 		scope:      a.renewal.Scope,

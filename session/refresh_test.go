@@ -309,7 +309,7 @@ func TestRefreshRecordsWhatHappened(t *testing.T) {
 	ask(held, "c") // over
 	want := []session.Event{
 		event(session.EventEnded, "reuse", 1),
-		event(session.EventRenewalRefused, "ended", 1),
+		event(session.EventRenewalRefused, "ended:reuse", 1),
 	}
 	if diff := cmp.Diff(want, w.journal.Take()); diff != "" {
 		t.Errorf("events differ (-want +got):\n%s", diff)

@@ -117,8 +117,9 @@ type Change struct {
 //   - A new generation is not confirmed, and every field of the change is
 //     written. The row's late-repeat bits move along and are kept: one that
 //     came in between is not lost.
-//   - Within one generation only the late-repeat bits are added and
-//     RolledBackAt is written: a confirmation that came in between stays.
+//   - Within one generation only the late-repeat bits are added: a confirmation
+//     that came in between stays.
+//   - RolledBackAt only moves forward.
 //   - An end is stamped with the store's clock and erases the salt; nothing
 //     else of the row changes.
 func (r Row) Apply(c Change, now time.Time) Row {
@@ -129,9 +130,11 @@ func (r Row) Apply(c Change, now time.Time) Row {
 		c.LateRepeats |= r.LateRepeats << (c.Generation - r.Generation)
 		r.Generation, r.RotatedAt, r.ConfirmedAt = c.Generation, c.RotatedAt, time.Time{}
 		r.PriorUsedAt, r.LateRepeats, r.KeyHash = c.PriorUsedAt, c.LateRepeats, c.KeyHash
-		r.LastSeen, r.Binding.RolledBackAt = c.LastSeen, c.RolledBackAt
+		r.LastSeen = c.LastSeen
 	default:
 		r.LateRepeats |= c.LateRepeats
+	}
+	if c.End == "" && c.RolledBackAt.After(r.Binding.RolledBackAt) {
 		r.Binding.RolledBackAt = c.RolledBackAt
 	}
 	return r

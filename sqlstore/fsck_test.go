@@ -60,7 +60,7 @@ func TestFsckFindsEveryFault(t *testing.T) {
 		"late repeats of nothing":  `UPDATE sessions SET late_repeats = 2 ` + live,
 		"end before the beginning": `UPDATE sessions SET absolute_end = 0 ` + live,
 		"unheard transport":        `UPDATE sessions SET transport = 'pigeon' ` + live,
-		"turned in the future":     `UPDATE sessions SET rotated_at = rotated_at + 3600000000 ` + live,
+		"turned in the future":     `UPDATE sessions SET rotated_at = rotated_at + 30 * 86400000000 ` + live,
 		"feed lacks a session":     `DELETE FROM ended`,
 		"feed has another time":    `UPDATE ended SET at = at - 1`,
 		"feed has one that lives":  `INSERT INTO ended (at, session) SELECT rotated_at, id FROM sessions ` + live,

@@ -67,9 +67,12 @@ func idList(ids []session.ID) string {
 // compare-and-swap on the generation and on not having ended.
 const (
 	sqlSwap = ` WHERE id = ? AND generation = ? AND ended_at IS NULL`
+	// It only moves forward; NULL is never.
+	sqlRolledBack = `rolled_back_at = nullif(max(ifnull(rolled_back_at, 0), ifnull(?, 0)), 0)`
+
 	sqlTurn = `UPDATE sessions SET generation = ?, rotated_at = ?, confirmed_at = NULL,
-		prior_used_at = ?, late_repeats = ? | ((late_repeats << ?) & 255), key_hash = ?, last_seen = ?, rolled_back_at = ?` + sqlSwap
-	sqlNote = `UPDATE sessions SET late_repeats = late_repeats | ?, rolled_back_at = ?` + sqlSwap
+		prior_used_at = ?, late_repeats = ? | ((late_repeats << ?) & 255), key_hash = ?, last_seen = ?, ` + sqlRolledBack + sqlSwap
+	sqlNote = `UPDATE sessions SET late_repeats = late_repeats | ?, ` + sqlRolledBack + sqlSwap
 	// The feed of ended sessions follows by a trigger.
 	sqlEnd = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16)` + sqlSwap
 )

@@ -57,10 +57,12 @@ func upgraded(ctx context.Context, path string) (_ *sql.DB, err error) {
 // versionOf returns the schema version of a database; 0 if it is empty.
 func versionOf(ctx context.Context, db *sql.DB) (version int64, err error) {
 	var id, objects int64
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+	// In this order: the first migration of another process writes both, and
+	// may commit in between.
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
 		return 0, err
 	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return 0, err
 	}
 	switch {

@@ -34,7 +34,7 @@ func TestNoColumnIsAToken(t *testing.T) {
 	var issued session.Issued
 	for range 3 {
 		var err error
-		if issued, err = engine.Start(t.Context(), session.Login{UserID: "u_alice", Transport: session.Bearer}); err != nil {
+		if issued, err = engine.Start(t.Context(), session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Bearer}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -158,7 +159,7 @@ func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
 		return nil, err
 	}
 	if !known && v.cache != nil {
-		v.cache.Set(raw, s)
+		v.cache.Set(strings.Clone(raw), s) // raw is a piece of a header, which must not stay for it
 	}
 	return s.principal, nil
 }

@@ -63,7 +63,7 @@ func TestJourney(t *testing.T) {
 	}
 	want := []string{
 		"session_started", "sign_in_ok", "session_renewed", "session_ended reuse",
-		"renewal_refused ended", "access_after_end", "access_after_end",
+		"renewal_refused ended:reuse", "access_after_end", "access_after_end",
 		"session_started", "sign_in_ok", "session_ended sign_out", "sign_out", "sign_in_failed wrong_password",
 	}
 	slices.Sort(want)

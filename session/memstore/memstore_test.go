@@ -22,7 +22,7 @@ func TestCloneIsApart(t *testing.T) {
 	later.Advance(time.Hour)
 	original := memstore.New(clock.Now)
 	engine := storetest.NewEngine(t, original, nil)
-	kept, err := engine.Start(ctx, session.Login{UserID: "u_alice", Transport: session.Cookie})
+	kept, err := engine.Start(ctx, session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Cookie})
 	if err != nil {
 		t.Fatal(err)
 	}

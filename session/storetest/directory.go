@@ -371,6 +371,8 @@ func canceledEnd(b *bench) {
 		}
 		go cancel()
 		told, err := b.store.End(ctx, session.Selection{User: user}, session.ReasonOperator)
+		// What was given up may still be under way; a later write comes after it.
+		b.createMany(1, "u_later")
 		ended := 0
 		for _, id := range ids {
 			if row := b.load(id); row.Ended() {

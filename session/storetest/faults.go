@@ -98,7 +98,7 @@ func (s *scene) play(op operation, do func() error, faults int) {
 // signIn makes the session of a scene, held in its first generation.
 func (s *scene) signIn(edit func(*session.Login)) {
 	s.Helper()
-	l := session.Login{UserID: "u_alice", ClientID: "web", Methods: []string{"pwd"}, Transport: session.Cookie}
+	l := session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Methods: []string{"pwd"}, Transport: session.Cookie}
 	if edit != nil {
 		edit(&l)
 	}
@@ -175,7 +175,7 @@ var operations = []operation{
 		name: "SignInAgain", calls: []Call{Load, Create},
 		prepare: func(s *scene) func() error {
 			return func() (err error) {
-				s.got, err = s.engine.Start(s.ctx, session.Login{UserID: "u_alice", Transport: session.Cookie})
+				s.got, err = s.engine.Start(s.ctx, session.Login{UserID: "u_alice", ClientID: "web", Audience: "app", Transport: session.Cookie})
 				return err
 			}
 		},

@@ -158,7 +158,7 @@ func TestCheckFindsWhatIsUnsound(t *testing.T) {
 	} {
 		clock := storetest.NewClock()
 		store := newFlawed("", clock.Now)
-		issued, err := storetest.NewEngine(t, store, nil).Start(t.Context(), session.Login{UserID: "u", Transport: session.Cookie})
+		issued, err := storetest.NewEngine(t, store, nil).Start(t.Context(), session.Login{UserID: "u", ClientID: "web", Audience: "app", Transport: session.Cookie})
 		if err != nil {
 			t.Fatal(err)
 		}
