@@ -8,18 +8,20 @@ import (
 
 // Worlds are those in which the properties are checked. Depth 0 takes seconds
 // each. Depth 1 gives messages in all worlds the time that they may take, and
-// every further one lets one more of each kind be under way at once; each
-// takes ten times as long as the one before, or more.
+// adds one with finer ticks; every further one lets one more message of each
+// kind be under way at once. Each takes several times as long as the one
+// before.
 func Worlds(depth int) []World {
 	worlds := []World{
 		crashing(), failing(), failingReports(), leaving(), expiring(), keyless(), apart(),
 		robbed(), robbedOfKeys(), used(), watched(),
 	}
+	if depth < 1 {
+		return worlds
+	}
+	worlds = append(worlds, crashingFiner())
 	for i := range worlds {
 		w := &worlds[i]
-		if depth < 1 {
-			continue
-		}
 		w.MaxDepth, w.RequestTime, w.AnswerTime = 0, session.RequestTime, session.AnswerTime
 		w.Requests += depth - 1
 		w.Answers += depth - 1
@@ -36,6 +38,15 @@ func crashing() World {
 	w := Normal("an owner who crashes")
 	w.Requests, w.Answers, w.Uses, w.Reports = 2, 2, 1, 1
 	w.Crashes = true
+	return w
+}
+
+// crashingFiner has the race window of the default policy too.
+func crashingFiner() World {
+	w := crashing()
+	w.Name += ", in finer ticks"
+	w.Tick, w.Policy.RaceWindow = 5*time.Second, 10*time.Second
+	w.Answers = 1
 	return w
 }
 
