@@ -46,8 +46,12 @@ func OpenData(ctx context.Context, dir, masterKey string, create bool) (*Data, e
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create data directory: %w", err)
 		}
-	} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	} else if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNoData)
+	}
+	// Who can replace files can replace keys.
+	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("%s has mode %v: %w", dir, info.Mode(), ErrOpenDirectory)
 	}
 	store, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, Now: time.Now})
 	if err != nil {
@@ -60,13 +64,20 @@ func OpenData(ctx context.Context, dir, masterKey string, create bool) (*Data, e
 	return &Data{Store: store, Master: master}, nil
 }
 
-// masterFor reads the master key, and makes one only for data without keys.
+// ErrOpenDirectory says that others may write into the data directory.
+var ErrOpenDirectory = errors.New("others may write there; chmod it to 0700")
+
+// masterFor reads the master key, and makes one only for data without keys. A
+// master key that does not belong to the data is refused before anything is
+// done with it.
 func masterFor(ctx context.Context, store keyring.Store, path string) (*keyring.Master, error) {
+	// The keys are read before the file is looked for: another process that
+	// starts first makes the file, then the keys.
+	records, _, err := store.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		records, _, err := store.Keys(ctx)
-		if err != nil {
-			return nil, err
-		}
 		if len(records) > 0 {
 			return nil, fmt.Errorf("%s is missing: %w", path, keyring.ErrWrongMaster)
 		}
@@ -74,7 +85,11 @@ func masterFor(ctx context.Context, store keyring.Store, path string) (*keyring.
 			return nil, err
 		}
 	}
-	return readMaster(path)
+	master, err := readMaster(path)
+	if err != nil {
+		return nil, err
+	}
+	return master, master.Opens(records)
 }
 
 // Close closes the database.

@@ -100,6 +100,9 @@ func (o Options) Validate() error {
 	if o.Data == "" {
 		faults = append(faults, errNoDirectory)
 	}
+	if keep := o.Policy.FeedKeep(Leeway); o.Keys.TokenLife < keep {
+		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
+	}
 	_, _, err := o.site()
 	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings())
 	return errors.Join(faults...)
@@ -214,7 +217,13 @@ func (p *Pawl) Stats() Stats {
 // Close stops what [Open] started, writes what is still to be written, and
 // closes the data. Stop serving requests before.
 func (p *Pawl) Close() error {
-	p.tasks.stop()
+	p.tasks.stop(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		if err := p.uses.Flush(ctx); err != nil {
+			p.options.Log.Error("the last uses of tokens were not reported", "error", err)
+		}
+	})
 	if err := p.data.Close(); err != nil {
 		return fmt.Errorf("close data: %w", err)
 	}

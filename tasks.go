@@ -2,6 +2,7 @@ package pawl
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ const (
 	confirmEvery = 50 * time.Millisecond
 	sweepEvery   = time.Minute
 	sweepRows    = 1000 // removed at a time, so that the writer is not held for long
+	keepEvents   = 90 * 24 * time.Hour
+	quietFor     = 10 * time.Second // between two log lines of one failing task
 )
 
 // tasks are the goroutines of a Pawl. The recorder stops last, so that it
@@ -42,21 +45,23 @@ func (p *Pawl) start() *tasks {
 	return t
 }
 
-// stop ends the tasks and waits for them.
-func (t *tasks) stop() {
+// stop ends the tasks, waits for them, and does what is last before the
+// recorder stops.
+func (t *tasks) stop(last func()) {
 	t.cancel()
 	t.group.Wait()
+	last()
 	t.cancelRecorder()
 	t.recorder.Wait()
 }
 
-// every runs a task again and again. A failure is logged when it begins and
-// when it ends, not in between.
+// every runs a task again and again. A failure is logged when it begins, not
+// while it lasts.
 func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interval time.Duration, task func(context.Context) error) {
 	t.group.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
-		failing := false
+		var failed time.Time // last
 		for {
 			select {
 			case <-ctx.Done():
@@ -66,13 +71,13 @@ func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interv
 			bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 			err := task(bounded)
 			cancel()
-			switch {
-			case err != nil && !failing && ctx.Err() == nil:
-				log.Error("task fails; it is tried again", "task", name, "error", err)
-			case err == nil && failing:
-				log.Info("task works again", "task", name)
+			if err == nil || ctx.Err() != nil {
+				continue
 			}
-			failing = err != nil
+			if time.Since(failed) > quietFor {
+				log.Error("task fails; it is tried again", "task", name, "error", err)
+			}
+			failed = time.Now()
 		}
 	})
 }
@@ -90,10 +95,21 @@ func (p *Pawl) syncKeys(ctx context.Context) error {
 
 // sweep removes what has expired, a step at a time.
 func (p *Pawl) sweep(ctx context.Context) error {
+	rows, err := steps(func() (int, error) { return p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway)) })
+	events, more := steps(func() (int, error) { return p.data.Store.TrimEvents(ctx, keepEvents, sweepRows) })
+	if rows+events > 0 {
+		p.options.Log.Info("swept", "sessions", rows, "events", events)
+	}
+	return errors.Join(err, more)
+}
+
+// steps repeats a step of at most sweepRows until it finds less to do.
+func steps(step func() (int, error)) (total int, err error) {
 	for {
-		n, err := p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway))
+		n, err := step()
+		total += n
 		if err != nil || n < sweepRows {
-			return err
+			return total, err
 		}
 	}
 }

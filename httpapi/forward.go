@@ -23,9 +23,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	h.Set(UserHeader, p.UserID)
 	h.Set(SessionHeader, p.Session.String())
 	h.Set(ClientHeader, p.ClientID)
-	if p.Scope != "" {
-		h.Set(ScopeHeader, p.Scope)
-	}
+	h.Set(ScopeHeader, p.Scope) // also if empty, so that a proxy overwrites what a client sent
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

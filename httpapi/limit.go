@@ -32,9 +32,12 @@ type renewalLimit struct {
 	sessions  *otter.Cache[claim, *rate.Limiter]
 }
 
-// A claim is a session as a request names it: by its refresh token, and by
-// its witness (zero: none).
-type claim struct{ session, witness session.ID }
+// A claim is a session as a request names it: by its refresh token, by its
+// witness (zero: none), and by the transport.
+type claim struct {
+	session, witness session.ID
+	transport        session.Transport
+}
 
 func newRenewalLimit(perMinute int) (*renewalLimit, error) {
 	sessions, err := otter.New(&otter.Options[claim, *rate.Limiter]{
@@ -45,15 +48,16 @@ func newRenewalLimit(perMinute int) (*renewalLimit, error) {
 
 // limitRenewal returns [errTooMany] if the session of a refresh token renews
 // too often. A minute's worth may come at once.
-func (a *API) limitRenewal(r *http.Request, raw string, witness session.ID) error {
+func (a *API) limitRenewal(r *http.Request, raw string, witness session.ID, transport session.Transport) error {
 	t, err := a.Engine.Codec.Open(raw)
 	if err != nil {
 		return nil // refused after this one MAC, without a query
 	}
-	limit, ok := a.renewals.sessions.GetIfPresent(claim{t.Session, witness})
+	named := claim{t.Session, witness, transport}
+	limit, ok := a.renewals.sessions.GetIfPresent(named)
 	if !ok {
 		perMinute := a.renewals.perMinute
-		limit, _ = a.renewals.sessions.SetIfAbsent(claim{t.Session, witness}, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
+		limit, _ = a.renewals.sessions.SetIfAbsent(named, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
 	}
 	if limit.AllowN(a.Guard.Now(), 1) {
 		return nil

@@ -38,7 +38,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err := a.admitClient(r, form["client_id"]); err != nil {
 		return err
 	}
-	if err := a.limitRenewal(r, form["refresh_token"], session.ID{}); err != nil {
+	if err := a.limitRenewal(r, form["refresh_token"], session.ID{}, session.Bearer); err != nil {
 		return err
 	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{

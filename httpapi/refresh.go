@@ -25,7 +25,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpauth.ErrNoCredential
 	}
-	if err := a.limitRenewal(r, raw, witness); err != nil {
+	if err := a.limitRenewal(r, raw, witness, session.Cookie); err != nil {
 		return err
 	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{

@@ -104,6 +104,17 @@ func (m *Master) find(id token.KeyID) *masterKey {
 	return nil
 }
 
+// Opens returns [ErrWrongMaster] if a record was sealed under a master key
+// that is not among these.
+func (m *Master) Opens(records []Record) error {
+	for _, record := range records {
+		if len(record.Sealed) > 0 && m.find(record.Master) == nil {
+			return ErrWrongMaster
+		}
+	}
+	return nil
+}
+
 // Current returns the id of the key that new sessions and new signing keys
 // are made under.
 func (m *Master) Current() token.KeyID { return m.keys[0].id }

@@ -18,6 +18,9 @@ const maxRounds = 8
 // the publication time, and returns it. If a next key is published already,
 // that one is returned. In a store without keys the new one signs at once.
 func Rotate(ctx context.Context, store Store, master *Master, publication time.Duration) (Record, error) {
+	if publication < MinPublication {
+		return Record{}, errPublication(publication)
+	}
 	var made Record
 	err := change(ctx, store, master, func(records []Record, now time.Time) ([]Change, error) {
 		if next := in(Next, records); next != nil {
@@ -65,10 +68,8 @@ func change(ctx context.Context, store Store, master *Master, decide func([]Reco
 		if err != nil {
 			return fmt.Errorf("keyring: load keys: %w", err)
 		}
-		for _, record := range records {
-			if len(record.Sealed) > 0 && master.find(record.Master) == nil {
-				return ErrWrongMaster
-			}
+		if err := master.Opens(records); err != nil {
+			return err
 		}
 		changes, err := decide(records, now)
 		if err != nil || len(changes) == 0 {

@@ -66,3 +66,30 @@ func TestOperatingWithAWrongMasterChangesNothing(t *testing.T) {
 		t.Errorf("changed from %s to %s", before, after)
 	}
 }
+
+// A withdrawn key is refused although another stored key cannot be opened, and
+// no token is made with it.
+//
+// Rows: 186, A61
+func TestWithdrawnKeyIsRefusedWhateverElseIsWrong(t *testing.T) {
+	clock, old, both := newClock(), parse(t, masterText(1)), parse(t, masterText(2), masterText(1))
+	s := keyringtest.NewStore(clock.Now)
+	server := open(t, s, old, options())
+	before := sign(t, server)
+	// An operator who has the next master key already publishes a key under it.
+	if _, err := keyring.Rotate(t.Context(), s, both, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.Withdraw(t.Context(), s, both, in(t, s, keyring.Active).ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Sync(t.Context()); !errors.Is(err, keyring.ErrWrongMaster) {
+		t.Errorf("sync: %v, want ErrWrongMaster", err)
+	}
+	if before.verifies(server) {
+		t.Error("a token of the withdrawn key is accepted")
+	}
+	if _, err := server.Signer().Sign([]byte("m")); err == nil {
+		t.Error("something signs")
+	}
+}

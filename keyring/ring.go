@@ -9,6 +9,14 @@ import (
 	"time"
 )
 
+// MinPublication is the shortest time for which a key is published before it
+// signs: longer than anybody may cache the key set.
+const MinPublication = 6 * time.Minute
+
+func errPublication(d time.Duration) error {
+	return fmt.Errorf("publication of %v is too short; give at least %v, for which the key set may be cached", d, MinPublication)
+}
+
 // Options say how a ring lets its keys live. All fields are required.
 type Options struct {
 	Algorithm Algorithm
@@ -18,7 +26,7 @@ type Options struct {
 	// Rotation is how long a key signs; at least twice Publication.
 	Rotation time.Duration
 	// Publication is how long a key is in the key set before it signs, so
-	// that every verifier's cache knows it by then; at least a second.
+	// that every verifier's cache knows it by then; at least MinPublication.
 	Publication time.Duration
 	// TokenLife is the longest time for which a token may still be presented
 	// after it was signed, leeway included. A key retires for that long, and
@@ -41,8 +49,8 @@ func (o Options) Validate() error {
 	if !o.allows(o.Algorithm) {
 		faults = append(faults, fmt.Errorf("signing algorithm %q: %w", o.Algorithm, ErrAlgorithm))
 	}
-	if o.Publication < time.Second {
-		faults = append(faults, fmt.Errorf("publication of %v is too short; give at least 1s", o.Publication))
+	if o.Publication < MinPublication {
+		faults = append(faults, errPublication(o.Publication))
 	}
 	if o.Rotation < 2*o.Publication {
 		faults = append(faults, fmt.Errorf("rotation of %v is too short; give at least twice the publication of %v", o.Rotation, o.Publication))
@@ -85,8 +93,14 @@ func Open(ctx context.Context, store Store, master *Master, opts Options) (*Ring
 	return r, nil
 }
 
-// Signer returns the key that signs now.
-func (r *Ring) Signer() *Signer { return r.view.Load().signer }
+// Signer returns the key that signs now. If there is none that can be used, it
+// returns one whose Sign fails.
+func (r *Ring) Signer() *Signer {
+	if s := r.view.Load().signer; s != nil {
+		return s
+	}
+	return &Signer{}
+}
 
 // Set returns the keys that verify now.
 func (r *Ring) Set() *Set { return r.view.Load().set }
@@ -106,6 +120,9 @@ func (r *Ring) Sync(ctx context.Context) ([]Change, error) {
 		}
 		next, err := r.build(records)
 		if err != nil {
+			if r.view.Load() != nil && next.set != nil {
+				r.view.Store(next)
+			}
 			return made, err
 		}
 		changes, err := r.plan(records, now)
@@ -186,11 +203,15 @@ func (r *Ring) allowed(state State, records []Record) *Record {
 	return record
 }
 
-// build opens what is new and makes the view. Every key is checked, and every
-// private key proved, before any of them is used.
+// build makes the view: every public key is checked, every private key that
+// is new is opened and proved before it is used. A private key that does not
+// open is an error but does not keep the set of keys that verify from being
+// brought up to date: a withdrawn key is refused whatever else is wrong. A
+// view without a signer makes no tokens.
 func (r *Ring) build(records []Record) (*view, error) {
 	v := &view{}
 	var public []*PublicKey
+	var faults []error
 	for i := range records {
 		record := &records[i]
 		if !record.verifies() {
@@ -199,25 +220,27 @@ func (r *Ring) build(records []Record) (*view, error) {
 		}
 		key, err := record.public()
 		if err != nil {
-			return nil, err
+			faults = append(faults, err)
+			continue
 		}
 		public = append(public, key)
 		if record.State == Retiring {
 			delete(r.opened, record.ID)
 			continue
 		}
-		signer := r.opened[record.ID]
-		if signer == nil {
-			if signer, err = record.signer(r.master, key); err != nil {
-				return nil, err
+		if r.opened[record.ID] == nil {
+			signer, err := record.signer(r.master, key)
+			if err != nil {
+				faults = append(faults, err)
+				continue
 			}
 			r.opened[record.ID] = signer
 		}
 		if record.State == Active {
-			v.signer = signer
+			v.signer = r.opened[record.ID]
 		}
 	}
 	set, err := newSet(public)
 	v.set = set
-	return v, err
+	return v, errors.Join(append(faults, err)...)
 }

@@ -303,11 +303,11 @@ func TestRingsRaceOnOneStore(t *testing.T) {
 //
 // Rows: 185
 func TestRotationUnderLoadFailsNoVerification(t *testing.T) {
-	const rounds, step = 400, 100 * time.Millisecond
+	const rounds, step = 400, 18 * time.Second
 	c, m := newClock(), newMaster(t)
 	s := keyringtest.NewStore(c.Now)
 	o := options()
-	o.Rotation, o.Publication, o.TokenLife = 8*time.Second, 2*time.Second, 3*time.Second
+	o.Rotation, o.Publication, o.TokenLife = 24*time.Minute, 6*time.Minute, 9*time.Minute
 	rings := make([]*keyring.Ring, 3)
 	for i := range rings {
 		rings[i] = open(t, s, m, o)

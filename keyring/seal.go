@@ -99,7 +99,12 @@ type Signer struct {
 func (s *Signer) Header() string { return s.header }
 
 // Sign implements [token.Signer].
-func (s *Signer) Sign(signingInput []byte) ([]byte, error) { return s.sign(signingInput) }
+func (s *Signer) Sign(signingInput []byte) ([]byte, error) {
+	if s.sign == nil {
+		return nil, ErrDamaged
+	}
+	return s.sign(signingInput)
+}
 
 // Format implements [fmt.Formatter] by redacting.
 func (Signer) Format(f fmt.State, _ rune) { f.Write([]byte("[redacted]")) }

@@ -54,9 +54,6 @@ type Plan struct {
 	logFormat string
 }
 
-// DevOrigin is where --dev serves.
-const DevOrigin = "http://localhost:8080"
-
 // Plan checks the whole configuration and returns every fault at once, before
 // anything is opened or made.
 func (c Config) Plan() (Plan, error) {
@@ -66,13 +63,8 @@ func (c Config) Plan() (Plan, error) {
 		c = c.forDevelopment()
 	}
 	p := Plan{listen: c.Listen, opsListen: c.OpsListen, dev: c.Dev, logFormat: c.LogFormat}
-	if err := c.Policy.Validate(); err != nil {
-		faults = append(faults, err)
-	} else if c.Policy.RequireBinding {
+	if c.Policy.RequireBinding {
 		fault("policy %q requires sessions bound to a device, which this server does not offer", c.Policy.Name)
-	}
-	if err := c.Keys.Validate(); err != nil {
-		faults = append(faults, err)
 	}
 	proxies, err := prefixes(c.TrustedProxies)
 	if err != nil {
@@ -82,9 +74,14 @@ func (c Config) Plan() (Plan, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	for _, listen := range []struct{ flag, address string }{{"listen", c.Listen}, {"ops-listen", c.OpsListen}} {
-		if _, _, err := net.SplitHostPort(listen.address); err != nil {
+	for _, listen := range []struct {
+		flag, address string
+		loopback      bool
+	}{{"listen", c.Listen, c.Dev}, {"ops-listen", c.OpsListen, false}} {
+		if _, err := net.ResolveTCPAddr("tcp", listen.address); err != nil {
 			fault("--%s %q is no address; give host:port", listen.flag, listen.address)
+		} else if host, _, _ := net.SplitHostPort(listen.address); listen.loopback && !isLoopback(host) {
+			fault("--%s %s: --dev serves sign-in in plain text, on loopback only", listen.flag, listen.address)
 		}
 	}
 	if len(c.Origins) == 0 {
@@ -111,19 +108,15 @@ func (c Config) Plan() (Plan, error) {
 		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 	}
-	if len(faults) == 0 {
-		// The rest is known to the packages that use it.
-		if err := p.options.Validate(); err != nil {
-			faults = append(faults, err)
-		}
-	}
+	// The rest is known to the packages that use it.
+	faults = append(faults, p.options.Validate())
 	return p, errors.Join(faults...)
 }
 
 // forDevelopment fills in what was not said.
 func (c Config) forDevelopment() Config {
-	if len(c.Origins) == 0 {
-		c.Origins = []string{DevOrigin}
+	if _, port, err := net.SplitHostPort(c.Listen); len(c.Origins) == 0 && err == nil {
+		c.Origins = []string{"http://localhost:" + port}
 	}
 	if len(c.BearerClients) == 0 {
 		c.BearerClients = []string{"dev"}
@@ -131,16 +124,21 @@ func (c Config) forDevelopment() Config {
 	return c
 }
 
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
 func prefixes(texts []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	var faults []error
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
-		if err != nil {
+		if err != nil || p != p.Masked() || p.Bits() == 0 {
 			faults = append(faults, fmt.Errorf("--trusted-proxy %q is no network; give one like 10.0.0.0/8 or 192.0.2.7/32", text))
 			continue
 		}
-		out = append(out, p.Masked())
+		out = append(out, p)
 	}
 	return out, errors.Join(faults...)
 }

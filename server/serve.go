@@ -44,6 +44,12 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 		return err
 	}
 	log := NewLogger(logTo, plan.logFormat)
+	public, operations, err := plan.open()
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	defer operations.Close()
 	m := newMetrics()
 	plan.options.Log, plan.options.Observe = log, m.observe
 	p, err := pawl.Open(ctx, plan.options)
@@ -57,17 +63,9 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 	}()
 	m.watch(p)
 	if plan.dev {
-		if err := addDemoUser(ctx, p, out); err != nil {
+		if err := addDemoUser(ctx, p, plan.options.Data, out); err != nil {
 			return err
 		}
-	}
-	public, err := net.Listen("tcp", plan.listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	operations, err := net.Listen("tcp", plan.opsListen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen for operations: %w", err), public.Close())
 	}
 	fmt.Fprintf(out, "pawl serves %s on %s, operations on %s\n", plan.options.Origins[0], public.Addr(), operations.Addr())
 	return serveAll(ctx, log,
@@ -75,14 +73,25 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 		served{newServer(operationsHandler(p, m), log, Plan{}), operations})
 }
 
+// open takes the addresses, before any data is made.
+func (p Plan) open() (public, operations net.Listener, err error) {
+	if public, err = net.Listen("tcp", p.listen); err != nil {
+		return nil, nil, fmt.Errorf("--listen: %w", err)
+	}
+	if operations, err = net.Listen("tcp", p.opsListen); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("--ops-listen: %w", err), public.Close())
+	}
+	return public, operations, nil
+}
+
 // addDemoUser makes the user "demo" of a development server and shows its
 // password, once: only its hash is kept.
-func addDemoUser(ctx context.Context, p *pawl.Pawl, out io.Writer) error {
+func addDemoUser(ctx context.Context, p *pawl.Pawl, data string, out io.Writer) error {
 	password := rand.Text()
 	_, err := p.Accounts().Add(ctx, "demo", account.NewPassword(password))
 	switch {
 	case errors.Is(err, account.ErrNameTaken):
-		fmt.Fprintln(out, `user "demo" is there from before; give it a new password with: pawl user password demo --password-stdin --yes`)
+		fmt.Fprintf(out, "user: demo, with the password that was printed when %s was made\n", data)
 		return nil
 	case err != nil:
 		return fmt.Errorf("add user demo: %w", err)
@@ -113,7 +122,10 @@ func newServer(h http.Handler, log *slog.Logger, plan Plan) *http.Server {
 		Handler: h, TLSConfig: plan.tls,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like any other request
+		// What is wrong with a connection is not worth a line for everybody who
+		// can open one, and names a client's address.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
@@ -105,6 +107,9 @@ func readPassword(s *streams, given bool) (account.Password, error) {
 		if n > 1 && text[n-2] == '\r' {
 			text = text[:n-2]
 		}
+	}
+	if bytes.ContainsAny(text, "\r\n") || !utf8.Valid(text) {
+		return account.Password{}, errors.New("the password must be one line of UTF-8 text; no sign-in could send another")
 	}
 	return account.NewPassword(string(text)), nil
 }

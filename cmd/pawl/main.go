@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -68,6 +69,12 @@ func run(args []string, in io.Reader, out, errOut io.Writer) (code int) {
 			code = int(e)
 		}
 	}()
+	// A variable that is set to nothing, as compose files do, is not set.
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PAWL_") && value == "" {
+			os.Unsetenv(name)
+		}
+	}
 	var c cli
 	file := &settings{}
 	parser, err := kong.New(&c, kong.Name("pawl"), kong.Description(description), kong.Writers(out, errOut),
@@ -77,6 +84,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) (code int) {
 		fmt.Fprintln(errOut, "pawl:", err)
 		return exitFault
 	}
+	file.learn(parser.Model)
 	if err := file.load(args); err != nil {
 		fmt.Fprintln(errOut, "pawl:", err)
 		return exitUsage

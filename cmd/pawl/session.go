@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/pawlauth/pawl/server"
@@ -133,10 +134,10 @@ func (c *sessionEndCmd) Run(ctx context.Context, s *streams) error {
 	return nil
 }
 
-// quote makes text that a client chose safe to print on a terminal: quoted
-// where it is not plain.
+// quote makes text that a client chose safe to print on a terminal, and
+// impossible to take for another field: quoted where it is not one plain word.
 func quote(text string) string {
-	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
+	if quoted := strconv.QuoteToASCII(text); quoted != `"`+text+`"` || strings.ContainsAny(text, " =") {
 		return quoted
 	}
 	return text

@@ -16,6 +16,7 @@ import (
 type settings struct {
 	path   string
 	values map[string]any
+	known  []string // the flags of pawl serve
 }
 
 var _ kong.Resolver = (*settings)(nil)
@@ -41,23 +42,24 @@ func (s *settings) load(args []string) error {
 	return nil
 }
 
-// Validate refuses names that are no flag of any command: a misspelt setting
-// must not be passed over.
-func (s *settings) Validate(app *kong.Application) error {
-	var known []string
-	var collect func(n *kong.Node)
-	collect = func(n *kong.Node) {
-		for _, f := range n.Flags {
-			known = append(known, f.Name)
-		}
-		for _, child := range n.Children {
-			collect(child)
+// learn takes the names of settings from the flags of the server. A file says
+// what the server is like; no file says --yes.
+func (s *settings) learn(app *kong.Application) {
+	for _, command := range app.Children {
+		if command.Name == "serve" {
+			for _, f := range command.Flags {
+				s.known = append(s.known, f.Name)
+			}
 		}
 	}
-	collect(app.Node)
+}
+
+// Validate refuses names that are no setting: a misspelt one must not be
+// passed over.
+func (s *settings) Validate(*kong.Application) error {
 	var faults []error
 	for name := range s.values {
-		if !slices.Contains(known, name) {
+		if !slices.Contains(s.known, name) {
 			faults = append(faults, fmt.Errorf("%s: %q is no setting; settings are named like the flags of pawl serve", s.path, name))
 		}
 	}
@@ -71,6 +73,9 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		if _, set := os.LookupEnv(env); set {
 			return nil, nil
 		}
+	}
+	if !slices.Contains(s.known, flag.Name) {
+		return nil, nil
 	}
 	return s.values[flag.Name], nil
 }
