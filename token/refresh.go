@@ -1,7 +1,9 @@
 package token
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -180,20 +182,26 @@ func appendRefreshHead(b []byte, key KeyID, session ID, generation uint32) []byt
 // outerTag covers every other byte of the token, the inner tag included: a
 // token with any bit changed is refused without a query.
 func outerTag(k *RefreshKey, head, inner []byte) (tag [outerTagSize]byte) {
-	sum := mac(&k.Outer, head, inner)
-	copy(tag[:], sum[:])
+	mac := hmac.New(sha256.New, k.Outer[:])
+	mac.Write(head)
+	mac.Write(inner)
+	var sum [sha256.Size]byte
+	copy(tag[:], mac.Sum(sum[:0]))
 	return tag
 }
 
 // innerTag is made under a key that takes both the master key and the
 // session's salt: who has only one of the two can make none.
 func innerTag(k *RefreshKey, salt Salt, head []byte) (tag [innerTagSize]byte) {
-	// HKDF's extract (RFC 5869 §2.2), which is HMAC under the salt, suffices:
-	// the key that comes out is used for one purpose only.
-	var padded [32]byte
-	copy(padded[:], salt[:])
-	key := mac(&padded, k.Inner[:], nil)
-	sum := mac(&key, head, nil)
-	copy(tag[:], sum[:])
+	// Extract (RFC 5869 §2.2) suffices: the key that comes out is used for
+	// one purpose only.
+	key, err := hkdf.Extract(sha256.New, k.Inner[:], salt[:])
+	if err != nil {
+		panic("token: HKDF with SHA-256 failed: " + err.Error())
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(head)
+	var sum [sha256.Size]byte
+	copy(tag[:], mac.Sum(sum[:0]))
 	return tag
 }
