@@ -148,7 +148,7 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	if p.ring, err = keyring.Open(ctx, data.Store, data.Master, o.Keys); err != nil {
 		return err
 	}
-	p.recorder = session.NewRecorder(o.Log, data.Store, time.Now)
+	p.recorder = session.NewRecorder(o.Log, &paced{log: data.Store, every: recordEvery}, time.Now)
 	keep := o.Policy.FeedKeep(Leeway)
 	p.revoked, err = verify.NewRevoked(data.Store, verify.FollowOptions{
 		Keep: keep, Overlap: min(feedOverlap, keep), WholeEvery: feedWhole, Stale: feedStale})

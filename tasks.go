@@ -16,6 +16,7 @@ const (
 	pollEvery    = 250 * time.Millisecond // the feed of ended sessions; another process's end shows within a second
 	syncEvery    = 500 * time.Millisecond // signing keys; a withdrawn one is refused within a second
 	confirmEvery = 50 * time.Millisecond
+	recordEvery  = 50 * time.Millisecond
 	sweepEvery   = time.Minute
 	sweepRows    = 1000 // removed at a time, so that the writer is not held for long
 	keepEvents   = 90 * 24 * time.Hour
@@ -80,6 +81,27 @@ func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interv
 			failed = time.Now()
 		}
 	})
+}
+
+// A paced log stores events at most every so often, so that those of many
+// requests share one commit. The recorder gathers meanwhile.
+type paced struct {
+	log   session.EventLog
+	every time.Duration
+	last  time.Time // owned by the recorder's goroutine
+}
+
+// Append implements [session.EventLog].
+func (p *paced) Append(ctx context.Context, events []session.Event) error {
+	timer := time.NewTimer(time.Until(p.last.Add(p.every)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.last = time.Now()
+	return p.log.Append(ctx, events)
 }
 
 // syncKeys makes due changes and records them.

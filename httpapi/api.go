@@ -94,8 +94,12 @@ type API struct {
 	publicCORS *cors.Cors
 	metadata   []byte
 	renewals   *renewalLimit
-	names      *otter.Cache[string, string] // user names by id, for a minute
+	names      *otter.Cache[string, string] // user names by id
 }
+
+// nameAge is how long the name of a user is remembered: longer than clients
+// wait between renewals.
+const nameAge = 15 * time.Minute
 
 // withDefaults fills in what was left out.
 func (o Options) withDefaults() Options {
@@ -122,7 +126,7 @@ func New(o Options) (*API, error) {
 		return nil, fmt.Errorf("httpapi: renewal limit: %w", err)
 	}
 	a.names, err = otter.New(&otter.Options[string, string]{
-		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](time.Minute),
+		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](nameAge),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: cache of names: %w", err)
@@ -216,7 +220,7 @@ func (c *Client) admits(r *http.Request) error {
 }
 
 // userName returns the name of a user. It is asked for with every renewal and
-// hardly ever changes, so it is remembered for a minute.
+// hardly ever changes, so it is remembered.
 func (a *API) userName(ctx context.Context, id string) (string, error) {
 	if name, ok := a.names.GetIfPresent(id); ok {
 		return name, nil
