@@ -2,7 +2,6 @@ package sqlstore_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,8 +22,7 @@ func spent(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// singly is the floor to compare with: each change has a transaction of its
-// own.
+// singly is what to compare with: each change has a transaction of its own.
 type singly struct{ *sqlstore.Store }
 
 func (s singly) Replace(ctx context.Context, changes []session.Change) []error {
@@ -35,9 +33,8 @@ func (s singly) Replace(ctx context.Context, changes []session.Change) []error {
 	return errs
 }
 
-// BenchmarkRenewal renews through an engine, 64 at once, so that every renewal
-// turns its session: the clock moves on by more than a turn interval whenever
-// all have turned.
+// BenchmarkRenewal renews through an engine, 64 at once. Its policy is strict,
+// so that every renewal turns its session.
 func BenchmarkRenewal(b *testing.B) {
 	for name, wrap := range map[string]func(*sqlstore.Store) session.Store{
 		"grouped": func(s *sqlstore.Store) session.Store { return s },
@@ -88,7 +85,7 @@ func renew(b *testing.B, engine *session.Engine, workers, sessions int) {
 				mine := &tokens[w][i%len(tokens[w])]
 				issued, err := engine.Refresh(b.Context(), session.Renewal{Refresh: *mine, Transport: session.Bearer})
 				if err != nil {
-					b.Error(errors.Unwrap(err), err)
+					b.Error(err)
 					return
 				}
 				*mine = issued.Refresh.Reveal()

@@ -55,7 +55,7 @@ func (s *Store) Reader() *sql.DB { return s.reads }
 
 // UpgradeWith makes an empty database and applies the migrations to it.
 func UpgradeWith(ctx context.Context, path string, migrations fs.FS) error {
-	db, err := sql.Open("sqlite", dsn(path))
+	db, err := sql.Open("sqlite", dsn(path, writeCache))
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func UpgradeWith(ctx context.Context, path string, migrations fs.FS) error {
 }
 
 // DSN returns how a store opens a file.
-func DSN(path string) string { return dsn(path) }
+func DSN(path string) string { return dsn(path, readCache) }
 
 // The bounds of the log.
 const (

@@ -69,25 +69,35 @@ const (
 	// lockWait is how long a connection waits for one of another process. It
 	// is well below the overlap with which the feed is read.
 	lockWait = 5 * time.Second
-	// cacheSize is the page cache of one connection, in KiB.
-	cacheSize = 32 << 10
+	// checkpointAt is after how many pages of the log SQLite takes it into the
+	// database: rarely enough that pages which change often are written once
+	// for many changes.
+	checkpointAt = 4000
 	// walKeep is what the log is cut to, in bytes, when it starts anew: more
-	// than it has when nothing holds up checkpoints, which come every 1000
-	// pages.
-	walKeep = 8 << 20
+	// than it has when nothing holds up checkpoints.
+	walKeep = 20 << 20
+	// The page caches of a connection, in KiB. A reader's is empty again after
+	// every commit; the writer's stays.
+	readCache  = 8 << 10
+	writeCache = 64 << 10
 )
 
-// dsn returns how every connection opens the file.
-func dsn(path string, pragmas ...string) string {
+// existing keeps SQLite from making the file: if it was removed since it was
+// prepared, that is an error, not an empty database.
+const existing = "&mode=rw"
+
+// dsn returns how a connection opens the file.
+func dsn(path string, cache int, pragmas ...string) string {
 	query := make(url.Values)
 	for _, pragma := range append([]string{
 		fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()),
-		fmt.Sprintf("cache_size(-%d)", cacheSize),
+		fmt.Sprintf("cache_size(-%d)", cache),
 		"foreign_keys(on)",
 		fmt.Sprintf("journal_size_limit(%d)", walKeep),
 		"secure_delete(on)", // what was erased is gone from the file
 		"synchronous(full)",
 		"trusted_schema(off)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointAt),
 	}, pragmas...) {
 		query.Add("_pragma", pragma)
 	}

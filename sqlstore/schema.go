@@ -26,7 +26,7 @@ const applicationID = 0x5061776c
 // upgraded opens the file for writing, with one connection, and brings its
 // schema to this version.
 func upgraded(ctx context.Context, path string) (_ *sql.DB, err error) {
-	db, err := sql.Open("sqlite", dsn(path))
+	db, err := sql.Open("sqlite", dsn(path, writeCache)+existing)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.reads, err = sql.Open("sqlite", dsn(path, "query_only(on)")); err != nil {
+	if s.reads, err = sql.Open("sqlite", dsn(path, readCache, "query_only(on)")+existing); err != nil {
 		return nil, err
 	}
 	s.reads.SetMaxOpenConns(readers)

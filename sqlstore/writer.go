@@ -19,7 +19,7 @@ const maxRound = 128
 // walStep more while a reader that takes long holds it. Such a reader is
 // waited for no longer than walWait: writes wait meanwhile.
 const (
-	walMost = 32 << 20
+	walMost = 40 << 20
 	walStep = 16 << 20
 	walWait = 50 * time.Millisecond
 )

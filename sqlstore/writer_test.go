@@ -234,6 +234,33 @@ func TestBadConnectionIsReplaced(t *testing.T) {
 	sound(t, s)
 }
 
+// A database that was removed beneath the store is an error; an empty one in its
+// place would look as if nobody had ever signed in.
+//
+// Rows: 252.
+func TestRemovedDatabaseIsNotMadeAnew(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path, time.Now)
+	create(t, s)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// So that the next round opens the file again.
+	if err := s.WriterExec(t.Context(), "PRAGMA query_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Create(t.Context(), newRow(time.Now())); err == nil {
+			t.Error("a write was taken")
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is there again: %v", err)
+	}
+}
+
 // A transaction that SQLite gave up by itself, as it does when the disk is
 // full or fails, fails its round and no other.
 func TestLostTransactionFailsItsRoundOnly(t *testing.T) {
