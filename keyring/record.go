@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -28,7 +29,7 @@ const (
 
 // A Record is a signing key as a store keeps it.
 type Record struct {
-	ID        string // "kid": 16 characters of base64url from the hash of the public key
+	ID        string // "kid": 16 hexadecimal digits from the hash of the public key
 	Algorithm Algorithm
 	Header    string // the base64url JOSE header that this key writes, byte for byte
 	Public    []byte // SubjectPublicKeyInfo, DER
@@ -74,7 +75,7 @@ func newRecord(m *Master, alg Algorithm, state State, now, due time.Time) (Recor
 	}
 	sum := sha256.Sum256(public)
 	r := Record{
-		ID: string(token.AppendBase64URL(nil, sum[:12])), Algorithm: alg, Public: public,
+		ID: hex.EncodeToString(sum[:8]), Algorithm: alg, Public: public,
 		State: state, CreatedAt: now, DueAt: due, ChangedAt: now,
 	}
 	if r.Header, err = headerOf(alg, r.ID); err != nil {

@@ -102,3 +102,12 @@ func TestNewIDIsFresh(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+// An id is typed on command lines.
+func TestNewIDDoesNotBeginWithAHyphen(t *testing.T) {
+	for range 2000 {
+		if id := token.NewID(); id.IsZero() || id.String()[0] == '-' {
+			t.Fatalf("id %s", id)
+		}
+	}
+}

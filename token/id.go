@@ -16,10 +16,13 @@ const idText = 22 // the length of the text form
 // ErrID says that a text is not the canonical form of an id.
 var ErrID = errors.New("not an id; an id is 22 characters of base64url")
 
-// NewID returns a fresh id from the system's secure source.
-func NewID() ID {
-	var id ID
-	rand.Read(id[:]) // never fails; the runtime ends the process instead
+// NewID returns a fresh id from the system's secure source. Its text does not
+// begin with a hyphen, which a command line would take for a flag.
+func NewID() (id ID) {
+	const hyphen = 62 // of the first six bits
+	for first := byte(hyphen); first == hyphen; first = id[0] >> 2 {
+		rand.Read(id[:]) // never fails; the runtime ends the process instead
+	}
 	return id
 }
 

@@ -15,7 +15,7 @@ func (keyCmd) Help() string {
 
   pawl key list
   pawl key rotate
-  pawl key withdraw ndoYyJijxyERBesr --yes`
+  pawl key withdraw 9f86d081884c7d65 --yes`
 }
 
 type keyCmd struct {
