@@ -168,9 +168,18 @@ func (w *writer) commit(round []*write) error {
 	}
 	for _, c := range round {
 		var undone error
-		if c.err, undone = w.tx.isolated(c.apply); undone != nil {
+		if len(round) == 1 {
+			// Nothing else is in the transaction that would have to stay, and a
+			// savepoint costs a copy of every page.
+			if c.err = c.apply(w.tx); c.err != nil {
+				if _, err := w.tx.exec("ROLLBACK"); err != nil {
+					w.disconnect()
+				}
+				return nil
+			}
+		} else if c.err, undone = w.tx.isolated(c.apply); undone != nil {
 			w.disconnect()
-			return errors.Join(c.err, undone)
+			return undone // the failure of one is not that of the others
 		}
 	}
 	if _, err := w.tx.exec("COMMIT"); err != nil {
