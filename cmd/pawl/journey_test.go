@@ -264,3 +264,26 @@ func TestFollowEvents(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// Health and metrics are on the operations listener and nowhere else, and the
+// routes are not there.
+//
+// Rows: 197, 247
+func TestOperationsListenerIsApart(t *testing.T) {
+	p := serve(t, filepath.Join(t.TempDir(), "data"))
+	for path, want := range map[string][2]int{ // on the public listener, on the other
+		"/healthz": {404, 200}, "/readyz": {404, 200}, "/metrics": {404, 200},
+		"/auth/session": {401, 404}, "/.well-known/jwks.json": {200, 404}, "/debug/pprof/": {404, 404},
+	} {
+		for i, base := range []string{p.base, p.ops} {
+			resp, err := client.Get(base + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want[i] || resp.Header.Get("Server") != "" {
+				t.Errorf("%s%s: %s, want %d", base, path, resp.Status, want[i])
+			}
+		}
+	}
+}
