@@ -2,9 +2,9 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -79,14 +79,13 @@ const (
 // A Verifier verifies access tokens. It is safe for concurrent use.
 type Verifier struct {
 	config Config
-	cache  *otter.Cache[string, seen]
+	cache  *otter.Cache[fingerprint, seen]
 }
 
-// seen is a token that was verified once. Its signature and form need no
+// seen is a token that was verified once. Its signature and claims need no
 // second look; its times, its key and its session do.
 type seen struct {
 	principal *Principal
-	key       *keyring.PublicKey
 	notBefore time.Time
 }
 
@@ -117,7 +116,7 @@ func New(c Config) (*Verifier, error) {
 	}
 	v := &Verifier{config: c}
 	if c.CacheSize > 0 {
-		cache, err := otter.New(&otter.Options[string, seen]{
+		cache, err := otter.New(&otter.Options[fingerprint, seen]{
 			MaximumSize: c.CacheSize,
 			// The cache's upkeep runs in the call that made it due: this
 			// package starts no goroutine, and handing each insertion to one
@@ -135,16 +134,18 @@ func New(c Config) (*Verifier, error) {
 // Verify returns what the token says if it is good at the given time, and an
 // error of this package if it is not. It does no input or output.
 func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
-	// The cache is asked only about what could be a token, so that junk of
-	// any size costs one comparison.
-	if len(raw) > token.MaxAccess {
+	// Length, form and header first: what fails here was never worth a hash.
+	parts, err := token.SplitAccess(raw)
+	if err != nil {
 		return nil, ErrMalformed
 	}
-	keys := v.config.Keys.Set()
-	s, known := v.remembered(raw, keys)
+	key := v.config.Keys.Set().Lookup(parts.Header)
+	if key == nil {
+		return nil, ErrUnknownKey
+	}
+	print, s, known := v.remembered(raw)
 	if !known {
-		var err error
-		if s, err = v.examine(raw, keys); err != nil {
+		if s, err = v.examine(raw, parts, key); err != nil {
 			return nil, err
 		}
 	}
@@ -159,38 +160,27 @@ func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
 		return nil, err
 	}
 	if !known && v.cache != nil {
-		v.cache.Set(strings.Clone(raw), s) // raw is a piece of a header, which must not stay for it
+		v.cache.Set(print, s)
 	}
 	return s.principal, nil
 }
 
-// remembered returns what was found out about a token before, unless its key
-// is no longer one of those that verify.
-func (v *Verifier) remembered(raw string, keys *keyring.Set) (seen, bool) {
+// A fingerprint stands for a token in the cache, which so holds no token.
+type fingerprint [sha256.Size]byte
+
+// remembered returns what was found out about a token before.
+func (v *Verifier) remembered(raw string) (print fingerprint, s seen, known bool) {
 	if v.cache == nil {
-		return seen{}, false
+		return print, s, false
 	}
-	s, ok := v.cache.GetIfPresent(raw)
-	if !ok {
-		return seen{}, false
-	}
-	if keys.Lookup(s.key.Header) == nil {
-		v.cache.Invalidate(raw)
-		return seen{}, false
-	}
-	return s, true
+	var text [token.MaxAccess]byte // copied here, since a conversion would allocate
+	print = sha256.Sum256(text[:copy(text[:], raw)])
+	s, known = v.cache.GetIfPresent(print)
+	return print, s, known
 }
 
 // examine does what does not depend on time or on the session's fate.
-func (v *Verifier) examine(raw string, keys *keyring.Set) (seen, error) {
-	parts, err := token.SplitAccess(raw)
-	if err != nil {
-		return seen{}, ErrMalformed
-	}
-	key := keys.Lookup(parts.Header)
-	if key == nil {
-		return seen{}, ErrUnknownKey
-	}
+func (v *Verifier) examine(raw string, parts token.Segments, key *keyring.PublicKey) (seen, error) {
 	var buf [512]byte // RS256 with 3072 bits needs 384
 	if len(parts.Signature) > len(buf) {
 		return seen{}, ErrSignature
@@ -207,14 +197,14 @@ func (v *Verifier) examine(raw string, keys *keyring.Set) (seen, error) {
 	if err != nil {
 		return seen{}, ErrMalformed
 	}
-	return v.admit(&c, key)
+	return v.admit(&c)
 }
 
 // maxTime is the last second of the year 9999: a later time is no time.
 const maxTime = 253402300799
 
 // admit checks what the claims must be for this verifier (RFC 9068 §4).
-func (v *Verifier) admit(c *token.Claims, key *keyring.PublicKey) (seen, error) {
+func (v *Verifier) admit(c *token.Claims) (seen, error) {
 	switch {
 	case c.Issuer != v.config.Issuer:
 		return seen{}, ErrIssuer
@@ -236,7 +226,7 @@ func (v *Verifier) admit(c *token.Claims, key *keyring.PublicKey) (seen, error) 
 		}
 		p.Thumbprint = c.Binding.Thumbprint
 	}
-	return seen{principal: p, key: key, notBefore: time.Unix(max(c.IssuedAt, c.NotBefore), 0)}, nil
+	return seen{principal: p, notBefore: time.Unix(max(c.IssuedAt, c.NotBefore), 0)}, nil
 }
 
 // key of the context value; unexported, so that only this package sets it.
