@@ -206,7 +206,7 @@ type Stats struct {
 	Ready         bool   // tokens are accepted
 	Revoked       int    // ended sessions that this node refuses
 	Keys          int    // keys that verify
-	EventsDropped uint64 // since the start
+	EventsDropped uint64 // since the start; see [session.Recorder.Dropped]
 }
 
 // Stats returns the figures of this moment.

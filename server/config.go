@@ -20,10 +20,6 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-// Leeway is how far the clocks of servers may be apart when the times of an
-// access token are checked.
-const Leeway = pawl.Leeway
-
 // A Config is everything the server can be told, as it was told. [Config.Plan]
 // checks it.
 type Config struct {

@@ -25,7 +25,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pawl_events_total", Help: "Events by type and reason, as in the event log."}, []string{"type", "reason"}),
+			Name: "pawl_events_total", Help: "Events by type and reason, stored or not."}, []string{"type", "reason"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "pawl_http_request_duration_seconds", Help: "Requests by method and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}, []string{"method", "status"}),
@@ -50,7 +50,7 @@ func (m *metrics) watch(p *pawl.Pawl) {
 	gauge("pawl_verification_keys", "Keys that verify access tokens.",
 		func(s pawl.Stats) float64 { return float64(s.Keys) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "pawl_events_dropped_total", Help: "Events that could not be stored."},
+		Name: "pawl_events_dropped_total", Help: "Events that were over the rate, or could not be stored."},
 		func() float64 { return float64(p.Stats().EventsDropped) }))
 	gauge("pawl_ready", "1 if this node accepts tokens.", func(s pawl.Stats) float64 {
 		if s.Ready {

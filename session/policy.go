@@ -94,7 +94,7 @@ func (p Policy) Validate() error {
 	}
 	fault(p.AccessTTL < time.Second, "access life of %v is too short; give at least 1s", p.AccessTTL)
 	fault(p.AccessTTL > MaxAccessTTL && !p.DangerouslyLongAccess,
-		"access life of %v is over %v; shorten it, or say that you want it dangerously long", p.AccessTTL, MaxAccessTTL)
+		"access life of %v is over %v; shorten it (only a program can ask for more, by DangerouslyLongAccess)", p.AccessTTL, MaxAccessTTL)
 	fault(p.IdleLimit <= 0, "idle limit is missing")
 	fault(p.AbsoluteLimit <= 0, "absolute limit is missing")
 	fault(p.IdleLimit > p.AbsoluteLimit, "idle limit of %v exceeds the absolute limit of %v", p.IdleLimit, p.AbsoluteLimit)

@@ -43,9 +43,7 @@ const (
 // without a password and without a token that is good for anything.
 func (e *Event) cheap() bool {
 	switch e.Type {
-	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRateLimited, EventOverload:
-		return true
-	case EventRenewalRefused:
+	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRenewalRefused, EventRateLimited, EventOverload:
 		return true
 	case EventRepeated:
 		return e.Reason == ""

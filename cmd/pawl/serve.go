@@ -31,7 +31,7 @@ func (f serveFlags) config() (server.Config, error) {
 	c := server.Config{
 		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
-		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(policy),
+		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
 	}
 	if err != nil {
 		_, more := c.Plan()
