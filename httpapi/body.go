@@ -94,12 +94,15 @@ func idempotencyKey(r *http.Request) (string, error) {
 	if len(lines) == 0 {
 		return "", nil
 	}
-	key := lines[0]
-	notVisible := func(c rune) bool { return c <= ' ' || c > '~' }
-	if len(lines) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, notVisible) {
+	if len(lines) > 1 || !validIdempotencyKey(lines[0]) {
 		return "", errIdempotencyKey
 	}
-	return key, nil
+	return lines[0], nil
+}
+
+func validIdempotencyKey(key string) bool {
+	notVisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	return key != "" && len(key) <= 255 && !strings.ContainsFunc(key, notVisible)
 }
 
 // writeJSON answers with a document. It is encoded before anything is

@@ -1,38 +1,65 @@
 package httpapi
 
-import "strings"
+import (
+	"net/http"
+	"slices"
 
-// What a User-Agent is recognised by. The order matters: most browsers also
-// name the ones they descend from.
-var (
-	browsers = [][2]string{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"},
-		{"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
-	}
-	systems = [][2]string{
-		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"},
-		{"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
-	}
+	"github.com/mileusna/useragent"
+
+	"github.com/pawlauth/pawl/session"
 )
 
-// deviceLabel is how a user may recognise a device: "Firefox on Linux". It
-// takes only its own words out of the User-Agent, never the client's.
+// knownClients are the names that a label may carry. The library names a
+// client that it does not know by what that client says of itself, which is no
+// text for a page of ours.
+var knownClients = []string{
+	useragent.Chrome, useragent.Edge, useragent.Firefox, useragent.InternetExplorer, useragent.Opera, useragent.OperaMini,
+	useragent.OperaTouch, useragent.Safari, useragent.SamsungBrowser, useragent.Vivaldi, "curl",
+}
+
+// A family is what stays the same about a device while its software is
+// updated. Empty parts are not known.
+type family struct{ client, system string }
+
+// familyOf takes only words of the library's own out of a User-Agent.
+func familyOf(userAgent string) (f family) {
+	ua := useragent.Parse(userAgent)
+	if slices.Contains(knownClients, ua.Name) {
+		f.client = ua.Name
+	}
+	f.system = ua.OS
+	if ua.OS == useragent.IOS && (ua.Device == "iPhone" || ua.Device == "iPad") {
+		f.system = ua.Device
+	}
+	return f
+}
+
+// deviceLabel is how a user may recognise a device: "Firefox on Linux".
 func deviceLabel(userAgent string) string {
-	browser, system := recognise(browsers, userAgent), recognise(systems, userAgent)
+	f := familyOf(userAgent)
 	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser != "" || system != "":
-		return browser + system
+	case f.client != "" && f.system != "":
+		return f.client + " on " + f.system
+	case f.client != "" || f.system != "":
+		return f.client + f.system
 	}
 	return "Unknown device"
 }
 
-func recognise(words [][2]string, userAgent string) string {
-	for _, w := range words {
-		if strings.Contains(userAgent, w[0]) {
-			return w[1]
-		}
+// noteContext records that a session is renewed by another kind of device than
+// the one that signed in. That is a signal of risk and no proof of theft, so
+// nothing is refused: browsers let their users choose what they call
+// themselves (OWASP Cookie Theft Mitigation cheat sheet; NIST SP 800-63B-4
+// §5.3). A session that began without a User-Agent has nothing to compare with.
+func (a *API) noteContext(r *http.Request, row *session.Row) {
+	now := a.Guard.Proxies.Origin(r)
+	if row.UserAgent == "" || row.UserAgent == now.UserAgent || familyOf(row.UserAgent) == familyOf(now.UserAgent) {
+		return
 	}
-	return ""
+	reason := "user_agent"
+	if row.Address != "" && row.Address != now.Address {
+		reason = "user_agent_and_network"
+	}
+	a.Engine.Record(session.Event{Type: session.EventContextChanged, Reason: reason, UserID: row.UserID, ClientID: row.ClientID,
+		Session: a.Engine.Pseudonym(row.ID), Generation: row.Generation, Origin: now})
 }

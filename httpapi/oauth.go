@@ -51,6 +51,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.noteContext(r, &issued.Row)
 	body, err := json.Marshal(issuedTokens(&issued, cmp.Or(form["scope"], issued.Row.Scope)))
 	if err != nil {
 		return err

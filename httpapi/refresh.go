@@ -8,29 +8,13 @@ import (
 	"github.com/pawlauth/pawl/token"
 )
 
-// refresh renews a cookie session. Whatever goes wrong, no cookie is cleared:
-// a refusal must not log out an owner whose cookies somebody else tampered
-// with, and a client that got no answer comes again with the same ones.
+// refresh renews a cookie session and answers with its document.
 func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return err
 	}
-	// Authorization is no way to renew, and the cookies are not used with it.
-	if len(r.Header["Authorization"]) > 0 {
-		return httpauth.ErrNoCredential
-	}
-	witness := a.witness(r)
-	raw, ok := a.pickRefresh(r, witness)
-	if !ok {
-		return httpauth.ErrNoCredential
-	}
-	if err := a.limitRenewal(r, raw, witness, session.Cookie); err != nil {
-		return err
-	}
-	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
-		Refresh: raw, Transport: session.Cookie, Witness: witness, IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),
-	})
+	issued, err := a.renew(r, key)
 	if err != nil {
 		return err
 	}
@@ -38,6 +22,32 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	// keep the tokens from their owner.
 	name, _ := a.userName(r.Context(), issued.Row.UserID)
 	return a.deliver(w, &issued, name)
+}
+
+// renew renews the session of the request's cookies. Whatever goes wrong, no
+// cookie is cleared: a refusal must not log out an owner whose cookies somebody
+// else tampered with, and a client that got no answer comes again with the
+// same ones.
+func (a *API) renew(r *http.Request, key string) (session.Issued, error) {
+	// Authorization is no way to renew, and the cookies are not used with it.
+	if len(r.Header["Authorization"]) > 0 {
+		return session.Issued{}, httpauth.ErrNoCredential
+	}
+	witness := a.witness(r)
+	raw, ok := a.pickRefresh(r, witness)
+	if !ok {
+		return session.Issued{}, httpauth.ErrNoCredential
+	}
+	if err := a.limitRenewal(r, raw, witness, session.Cookie); err != nil {
+		return session.Issued{}, err
+	}
+	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
+		Refresh: raw, Transport: session.Cookie, Witness: witness, IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),
+	})
+	if err == nil {
+		a.noteContext(r, &issued.Row)
+	}
+	return issued, err
 }
 
 // witness is the session that the access cookie names; zero if there is not

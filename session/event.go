@@ -32,7 +32,9 @@ const (
 	EventKeyRetiring     EventType = "key_retiring"
 	EventKeyGone         EventType = "key_gone"
 	EventKeyWithdrawn    EventType = "key_withdrawn"
-	EventFenced          EventType = "fenced" // every session ended after a restore
+	EventFenced          EventType = "fenced"          // every session ended after a restore
+	EventContextChanged  EventType = "context_changed" // another browser or system renews the session; a risk signal
+	EventExcess          EventType = "excess_sessions" // the oldest session made room for a new login
 )
 
 // An Event is something that happened, as a value. It carries no token, no

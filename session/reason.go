@@ -22,6 +22,7 @@ const (
 	ReasonOperator    Reason = "operator" // by command or service call
 	ReasonFenced      Reason = "fenced"   // after a restore
 	ReasonRevoked     Reason = "revoked"  // RFC 7009
+	ReasonExcess      Reason = "excess"   // the user has as many sessions as allowed
 )
 
 // Why a renewal was refused, or what was remarkable about one that was not.

@@ -220,6 +220,7 @@ var dependencies = []string{
 	"github.com/go-json-experiment/json",
 	"github.com/google/go-cmp",
 	"github.com/maypok86/otter/v2",
+	"github.com/mileusna/useragent",
 	"github.com/pressly/goose/v3",
 	"github.com/prometheus/client_golang",
 	"github.com/rogpeppe/go-internal",
