@@ -134,7 +134,7 @@ func TestAnswersAreNoPagesAndNoScripts(t *testing.T) {
 	for _, line := range w.Table() {
 		for _, dest := range []string{"document", "iframe", "frame", "script", "style", "image", "object", "embed", "worker", "font", "bogus"} {
 			got := w.do(line.Method, line.Path, "", cookies(s), fromPage, "Sec-Fetch-Dest: "+dest)
-			forwarded := strings.HasSuffix(line.Path, "/verify")
+			forwarded := strings.HasSuffix(line.Path, "/verify") || strings.HasSuffix(line.Path, "/refusal")
 			refused := got.Code == 403 && (got.code() == "wrong_destination" || line.OAuth)
 			if refused == (forwarded || line.Public && dest == "document") {
 				t.Errorf("%s as %s: %d %s", line.Path, dest, got.Code, got.code())

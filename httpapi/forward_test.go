@@ -1,7 +1,10 @@
 package httpapi_test
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/pawlauth/pawl/httpapi"
 )
 
 // Rows: 24, 64, 249, A88.
@@ -76,5 +79,50 @@ func TestPlainHTTPGetsAnErrorAndNoCookie(t *testing.T) {
 	got := w.send(r)
 	if got.want(200, ""); got.Header().Get("Strict-Transport-Security") == "" {
 		t.Error("behind a proxy with TLS there is no HSTS")
+	}
+}
+
+// A proxy that names the target hears what its client should: a browser that
+// opens a page is led on, with the page's own path and nothing else to come
+// back to. Only a trusted proxy can name one.
+//
+// Rows: 64, 253, A86.
+func TestRefusalOfForwardAuthIsForTheClient(t *testing.T) {
+	w := newWorld(t, change{api: func(o *httpapi.Options) { o.SignIn = "/auth/signin" }})
+	s := w.start()
+	page := []string{"X-Forwarded-Method: GET", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: cross-site"}
+	for name, c := range map[string]struct {
+		path    string
+		peer    string
+		headers []string
+		status  int
+		code    string
+	}{
+		"a page":                    {"/auth/refusal", proxyPeer, append([]string{"X-Forwarded-Uri: /report?a=b"}, page...), 303, ""},
+		"a page, asked at once":     {"/auth/verify", proxyPeer, append([]string{"X-Forwarded-Uri: /report?a=b"}, page...), 303, ""},
+		"yes or no":                 {"/auth/verify", proxyPeer, page, 401, "login_required"},
+		"a stranger":                {"/auth/verify", "192.0.2.1:5", append([]string{"X-Forwarded-Uri: /report"}, page...), 401, "login_required"},
+		"another site as target":    {"/auth/verify", proxyPeer, append([]string{"X-Forwarded-Uri: https://evil.example/"}, page...), 401, "login_required"},
+		"two targets":               {"/auth/verify", proxyPeer, append([]string{"X-Forwarded-Uri: /a", "X-Forwarded-Uri: /b"}, page...), 401, "login_required"},
+		"a form":                    {"/auth/refusal", proxyPeer, []string{"X-Forwarded-Method: POST", "X-Forwarded-Uri: /", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, 401, "login_required"},
+		"a script's call":           {"/auth/refusal", proxyPeer, []string{"X-Forwarded-Method: GET", "X-Forwarded-Uri: /", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"}, 401, "login_required"},
+		"a program":                 {"/auth/refusal", proxyPeer, []string{"X-Forwarded-Method: GET", "X-Forwarded-Uri: /", "Accept: application/json"}, 401, "login_required"},
+		"another site's change":     {"/auth/refusal", proxyPeer, []string{cookies(s), "X-Forwarded-Method: POST", "X-Forwarded-Uri: /", "Sec-Fetch-Site: cross-site"}, 403, "cross_site"},
+		"good by now":               {"/auth/refusal", proxyPeer, append([]string{cookies(s), "X-Forwarded-Uri: /"}, page...), 503, "unavailable"},
+		"good by now, to a program": {"/auth/refusal", proxyPeer, []string{cookies(s), "X-Forwarded-Method: GET"}, 503, "unavailable"},
+	} {
+		r := request("GET", c.path, "", c.headers...)
+		r.RemoteAddr = c.peer
+		got := w.send(r)
+		if got.Code != c.status || got.code() != c.code || got.Header().Get("X-Auth-User") != "" {
+			t.Errorf("%s: %d %q %v, want %d %q", name, got.Code, got.code(), got.Header(), c.status, c.code)
+		}
+		location := got.Header().Get("Location")
+		if (c.status == 303) != strings.HasPrefix(location, "/auth/signin") || strings.Contains(location, "evil") {
+			t.Errorf("%s: sent to %q", name, location)
+		}
+		if c.status == 503 && got.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: Retry-After %q", name, got.Header().Get("Retry-After"))
+		}
 	}
 }

@@ -72,7 +72,8 @@ func (a *API) table() map[string]*route {
 		{post, p + "/token", formBody, withCookies, clients, oauth, (*API).token},
 		{post, p + "/revoke", formBody, withCookies, clients, oauth, (*API).revoke},
 		{post, p + "/introspect", formBody, withCookies, private, oauth, (*API).introspect},
-		{get, p + "/verify", "", forwarded, private, problem, (*API).verify},
+		{get, p + "/verify", "", forwarded, private, (*API).refuseForwarded, (*API).verify},
+		{get, p + "/refusal", "", forwarded, private, (*API).refuseForwarded, (*API).refusal},
 		{get, "/.well-known/jwks.json", "", reads, public, problem, (*API).keySet},
 		{get, "/.well-known/oauth-authorization-server", "", reads, public, problem, (*API).serverMetadata},
 	} {

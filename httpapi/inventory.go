@@ -1,0 +1,15 @@
+package httpapi
+
+import "slices"
+
+// Routes lists every way into the API as "METHOD /path", sorted; {id} stands
+// for a session's id. A GET route answers HEAD too. Documents are checked
+// against this list.
+func (a *API) Routes() []string {
+	list := make([]string, 0, len(a.routes))
+	for _, rt := range a.routes {
+		list = append(list, rt.method+" "+rt.path)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,28 @@
+package httpauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Forwarded returns the request that a trusted proxy asks about: r with the
+// method and the target that X-Forwarded-Method (or X-Original-Method) and
+// X-Forwarded-Uri name. It is for telling what kind of request that was and
+// where its client wants to go, never for deciding whether it may: the proxy
+// does not pass its request on by this header. It reports false if the peer is
+// not trusted, or named no target, or several, or anything but a path of its
+// own site.
+func (p Proxies) Forwarded(r *http.Request) (*http.Request, bool) {
+	targets := r.Header["X-Forwarded-Uri"]
+	if !p.trustsPeer(r) || len(targets) != 1 || !strings.HasPrefix(targets[0], "/") {
+		return nil, false
+	}
+	target, err := url.ParseRequestURI(targets[0])
+	if err != nil {
+		return nil, false
+	}
+	about := *r
+	about.Method, about.URL, about.RequestURI = p.forwardedMethod(r), target, targets[0]
+	return &about, true
+}
