@@ -26,7 +26,7 @@ const (
 // random value and an HMAC over session id and random value, so it is good for
 // one session only and needs no store (OWASP CSRF cheat sheet, "signed double
 // submit cookie", of which only the signed value is used). It is immutable.
-type CSRF struct{ keys [][32]byte }
+type CSRF struct{ keys []*token.MAC }
 
 // NewCSRF returns a CSRF that makes tokens with the first key and honours
 // those of every key.
@@ -34,14 +34,18 @@ func NewCSRF(keys [][32]byte) (*CSRF, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("httpauth: a key is required to make CSRF tokens")
 	}
-	return &CSRF{keys: keys}, nil
+	c := &CSRF{}
+	for _, key := range keys {
+		c.keys = append(c.keys, token.NewMAC(key[:]))
+	}
+	return c, nil
 }
 
 // Token returns a fresh token of the session: 64 characters of base64url.
 func (c *CSRF) Token(session token.ID) string {
 	body := make([]byte, csrfRandom, csrfRandom+sha256.Size)
 	rand.Read(body)
-	return string(token.AppendBase64URL(nil, csrfTag(body, &c.keys[0], session, body)))
+	return string(token.AppendBase64URL(nil, csrfTag(body, c.keys[0], session, body)))
 }
 
 // Check reports, in constant time, whether text is a token of the session.
@@ -57,18 +61,16 @@ func (c *CSRF) Check(session token.ID, text string) bool {
 	random, tag := body[:csrfRandom], body[csrfRandom:]
 	good := false
 	for i := range c.keys {
-		good = hmac.Equal(csrfTag(nil, &c.keys[i], session, random), tag) || good
+		good = hmac.Equal(csrfTag(nil, c.keys[i], session, random), tag) || good
 	}
 	return good
 }
 
 // csrfTag appends the tag to dst. Both parts go in with their length before
 // them, so that no other pair gives the same input.
-func csrfTag(dst []byte, key *[32]byte, session token.ID, random []byte) []byte {
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte{byte(len(session))})
-	mac.Write(session[:])
-	mac.Write([]byte{byte(len(random))})
-	mac.Write(random)
-	return mac.Sum(dst)
+func csrfTag(dst []byte, key *token.MAC, session token.ID, random []byte) []byte {
+	message := make([]byte, 0, 2+len(session)+csrfRandom)
+	message = append(append(message, byte(len(session))), session[:]...)
+	message = append(append(message, byte(len(random))), random...)
+	return key.AppendSum(dst, message)
 }

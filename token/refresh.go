@@ -82,7 +82,13 @@ func (Refresh) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
 type RefreshCodec struct {
 	// A function, since package fmt prints the unexported fields of whatever
 	// holds a codec, past every Format method, but nothing of a function.
-	find func(KeyID) (key *RefreshKey, known bool)
+	find func(KeyID) (key *codecKey, known bool)
+}
+
+// codecKey is a [RefreshKey] made ready for use.
+type codecKey struct {
+	outer *MAC
+	inner [32]byte
 }
 
 // Format implements [fmt.Formatter] by redacting.
@@ -91,11 +97,11 @@ func (RefreshCodec) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
 // NewRefreshCodec returns a codec that honours the given keys. Without keys it
 // honours no token.
 func NewRefreshCodec(keys ...RefreshKey) *RefreshCodec {
-	byID := make(map[KeyID]*RefreshKey, len(keys))
+	byID := make(map[KeyID]*codecKey, len(keys))
 	for _, k := range keys {
-		byID[k.ID] = &k
+		byID[k.ID] = &codecKey{outer: NewMAC(k.Outer[:]), inner: k.Inner}
 	}
-	return &RefreshCodec{find: func(id KeyID) (*RefreshKey, bool) {
+	return &RefreshCodec{find: func(id KeyID) (*codecKey, bool) {
 		k, ok := byID[id]
 		return k, ok
 	}}
@@ -181,21 +187,19 @@ func appendRefreshHead(b []byte, key KeyID, session ID, generation uint32) []byt
 
 // outerTag covers every other byte of the token, the inner tag included: a
 // token with any bit changed is refused without a query.
-func outerTag(k *RefreshKey, head, inner []byte) (tag [outerTagSize]byte) {
-	mac := hmac.New(sha256.New, k.Outer[:])
-	mac.Write(head)
-	mac.Write(inner)
+func outerTag(k *codecKey, head, inner []byte) (tag [outerTagSize]byte) {
+	var message [refreshMax]byte
 	var sum [sha256.Size]byte
-	copy(tag[:], mac.Sum(sum[:0]))
+	copy(tag[:], k.outer.AppendSum(sum[:0], append(append(message[:0], head...), inner...)))
 	return tag
 }
 
 // innerTag is made under a key that takes both the master key and the
 // session's salt: who has only one of the two can make none.
-func innerTag(k *RefreshKey, salt Salt, head []byte) (tag [innerTagSize]byte) {
+func innerTag(k *codecKey, salt Salt, head []byte) (tag [innerTagSize]byte) {
 	// Extract (RFC 5869 §2.2) suffices: the key that comes out is used for
 	// one purpose only.
-	key, err := hkdf.Extract(sha256.New, k.Inner[:], salt[:])
+	key, err := hkdf.Extract(sha256.New, k.inner[:], salt[:])
 	if err != nil {
 		panic("token: HKDF with SHA-256 failed: " + err.Error())
 	}
