@@ -11,7 +11,9 @@
 // A goroutine that [Open] starts and [Store.Close] ends commits everything
 // that queued up while the last commit ran, in one transaction: writing costs
 // one sync for all that wait. Within it each call has a savepoint, so one that
-// fails fails alone. Reads have connections of their own and wait for nobody.
+// fails fails alone. Reads have connections of their own and wait for nobody;
+// sessions are loaded on the writer's while it is idle, since its cache of
+// pages is warm and that of a reader is empty after every commit.
 //
 // Other processes may have the same file open. They take turns by SQLite's
 // locks; what must hold between them, such as one active signing key, are

@@ -37,12 +37,23 @@ func (s *Store) Load(ctx context.Context, ids []session.ID) ([]session.Row, time
 	if len(ids) == 0 {
 		return nil, now, ctx.Err()
 	}
-	rows, err := s.load.QueryContext(ctx, idList(ids))
+	list := idList(ids)
+	var loaded []session.Row
+	if s.writer.between(func(tx *tx) (err error) {
+		rows, err := tx.rows(sqlLoad, list)
+		if err != nil {
+			return err
+		}
+		loaded, err = scanAll(rows, len(ids))
+		return err
+	}) {
+		return loaded, now, ctx.Err()
+	}
+	rows, err := s.load.QueryContext(ctx, list)
 	if err != nil {
 		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
 	}
-	loaded, err := scanAll(rows, len(ids))
-	if err != nil {
+	if loaded, err = scanAll(rows, len(ids)); err != nil {
 		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
 	}
 	return loaded, now, nil

@@ -43,15 +43,20 @@ func (t *tx) one(missing error, query string, args ...any) error {
 // query runs a statement and hands each row to scan, up to the last one: a
 // statement with RETURNING has done its work only then.
 func (t *tx) query(scan func(*sql.Rows) error, query string, args ...any) error {
-	stmt, err := t.stmt(query)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.Query(args...)
+	rows, err := t.rows(query, args...)
 	if err != nil {
 		return err
 	}
 	return each(rows, scan)
+}
+
+// rows runs a statement; the caller reads and closes its rows.
+func (t *tx) rows(query string, args ...any) (*sql.Rows, error) {
+	stmt, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.Query(args...)
 }
 
 // stmt never gets a context that can end: SQLite would roll back the

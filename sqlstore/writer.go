@@ -35,8 +35,10 @@ type writer struct {
 	closed bool        // guarded by mu
 	queue  chan *write // closed with mu held for writing
 
+	using sync.Mutex // held while tx is in use
+	tx    *tx        // nil: no connection; the goroutine alone replaces it
+
 	// Of the goroutine alone.
-	tx     *tx   // nil: no connection
 	cutAt  int64 // size of the log at which to cut it
 	closer error // of closing the connection
 }
@@ -124,17 +126,35 @@ func (w *writer) run() {
 		if len(round) == 0 {
 			continue
 		}
+		w.using.Lock()
 		if err := w.commit(round); err != nil {
 			for _, c := range round {
 				c.err = err
 			}
 		}
+		w.using.Unlock()
 		for _, c := range round {
 			close(c.done)
 		}
+		w.using.Lock()
 		w.boundLog()
+		w.using.Unlock()
 	}
+	w.using.Lock()
+	defer w.using.Unlock()
 	w.disconnect()
+}
+
+// between has read run on the writer's connection, outside of transactions,
+// and reports whether it did: only while nothing is being written, and only
+// if that worked. Its cache of pages is warm, whereas that of a reader is
+// empty again after every commit.
+func (w *writer) between(read func(*tx) error) bool {
+	if !w.using.TryLock() {
+		return false
+	}
+	defer w.using.Unlock()
+	return w.tx != nil && read(w.tx) == nil
 }
 
 // gather takes whatever else is queued, without waiting, and leaves out what
