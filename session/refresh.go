@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -260,6 +261,9 @@ func (q *queue) run(ctx context.Context, a *attempt, process func(context.Contex
 }
 
 func (q *queue) leadBatch(ctx context.Context, process func(context.Context, []*attempt)) {
+	// Whoever could run now and is about to ask comes along. With nothing else
+	// to run this takes no time.
+	runtime.Gosched()
 	q.mu.Lock()
 	n := min(len(q.waiting), maxBatch)
 	batch := slices.Clone(q.waiting[:n])
