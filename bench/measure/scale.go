@@ -43,7 +43,49 @@ func scale(ctx context.Context, p *plan) (err error) {
 	if err := scaleRenewals(ctx, p, crowds); err != nil {
 		return err
 	}
+	for _, c := range crowds {
+		if err := c.serve(p); err != nil {
+			return err
+		}
+	}
+	if err := scaleHTTP(p, crowds); err != nil {
+		return err
+	}
 	return scaleLists(p, crowds)
+}
+
+// httpSessions bounds how many sessions of a crowd are renewed over HTTP; they
+// are spread over all of its database.
+const httpSessions = 200_000
+
+// scaleHTTP renews over HTTP, as clients do.
+func scaleHTTP(p *plan, crowds []*crowd) (err error) {
+	var sides []side
+	for _, c := range crowds {
+		r := newRenewals(c.herd, 0, min(c.size, httpSessions), p.workers, c.server.address)
+		g, err := newGenerator(c.server, p.workers, r.writeBearer, r.takeBearer)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, g.close()) }()
+		sides = append(sides, side{fmt.Sprintf("%d sessions", c.size), g.run})
+	}
+	samples, err := takeTurns(p, sides)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"renewals over HTTP, POST /auth/token", "per second", "server CPU µs each", "p50 µs", "p99 µs"}}
+	for n := range crowds {
+		rows = append(rows, []string{sides[n].name, spread(each(samples[n], sample.rate)), spread(each(samples[n], sample.cpuMicros)),
+			figure(median(each(samples[n], p50))), figure(median(each(samples[n], p99)))})
+	}
+	if err := printTable(p.out, "Renewal over HTTP by number of sessions", rows); err != nil {
+		return err
+	}
+	return printTargets(p.out, []target{
+		{what: fmt.Sprintf("time of a renewal over HTTP with %d sessions, × that with %d", crowds[1].size, crowds[0].size),
+			values: ratios(each(samples[0], sample.rate), each(samples[1], sample.rate)), bound: 1.3},
+	})
 }
 
 func scaleRenewals(ctx context.Context, p *plan, crowds []*crowd) error {
@@ -86,7 +128,7 @@ func scaleRenewals(ctx context.Context, p *plan, crowds []*crowd) error {
 func scaleLists(p *plan, crowds []*crowd) error {
 	var sides []side
 	for _, c := range crowds {
-		if err := c.serveLists(p); err != nil {
+		if err := c.askLists(); err != nil {
 			return err
 		}
 		sides = append(sides, side{fmt.Sprintf("%d sessions", c.size), c.lists.run})
@@ -106,17 +148,21 @@ func scaleLists(p *plan, crowds []*crowd) error {
 		values: ratios(each(samples[1], p50), each(samples[0], p50)), bound: 1.3}})
 }
 
-// serveLists starts a server on the crowd's database and renews some sessions
-// there, for their access tokens.
-func (c *crowd) serveLists(p *plan) (err error) {
+// serve closes the crowd's database and starts a server on it.
+func (c *crowd) serve(p *plan) (err error) {
 	if err := c.herd.close(); err != nil {
 		return err
 	}
-	if c.server, err = p.startServer(c.herd.dir, ""); err != nil {
-		return err
-	}
+	c.server, err = p.startServer(c.herd.dir, "")
+	return err
+}
+
+// askLists renews some sessions, for their access tokens, and makes the
+// generator that asks for their users' lists.
+func (c *crowd) askLists() (err error) {
 	const some = 64
-	r := newRenewals(c.herd, 0, min(some, c.size), 1, c.server.address)
+	// From the end, which no renewal over HTTP came to if there are many.
+	r := newRenewals(c.herd, c.size-min(some, c.size), c.size, 1, c.server.address)
 	var access []string
 	login, err := newGenerator(c.server, 1, r.writeBearer, r.takeBearer)
 	if err != nil {
