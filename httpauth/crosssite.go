@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
@@ -51,12 +52,28 @@ func (g *Guard) judge(r *http.Request) error {
 }
 
 // CheckUse applies [Guard.CrossSite] where it must: to a use of our cookies
-// by a method that may change something.
+// by a method that may change something, to the opening of a WebSocket, and to
+// that of a stream of events.
+//
+// With [Options.RequireCSRFToken], what may change something must carry the
+// session's CSRF token besides, however well its origin is proved (NIST SP
+// 800-63B-4 §5.1: the content of a POST holds a session identifier that is
+// verified). A WebSocket cannot carry one and is no POST. Sign-in, renewal and
+// sign-out work without a session that a page could know the token of: their
+// origin is their proof.
 func (g *Guard) CheckUse(r *http.Request, method string) error {
-	if safe(method, r.Header) || !CarriesCookie(r) {
+	reads := safe(method)
+	if reads && !opensSocket(r.Header) && !(opensStream(r.Header) && FromBrowser(r)) || !CarriesCookie(r) {
 		return nil
 	}
-	return g.CrossSite(r)
+	if err := g.CrossSite(r); err != nil {
+		return err
+	}
+	if !reads && g.RequireCSRFToken && !g.provesCSRF(r) {
+		g.Record(session.Event{Type: session.EventCrossSite, Reason: "csrf_token", Origin: g.Proxies.Origin(r)})
+		return ErrCSRFToken
+	}
+	return nil
 }
 
 // CheckForwarded is [Guard.CheckUse] for a request that a trusted proxy asks
@@ -66,14 +83,21 @@ func (g *Guard) CheckForwarded(r *http.Request) error {
 }
 
 // safe reports whether a request of that method changes nothing (RFC 9110
-// §9.2.1). The opening of a WebSocket is a GET, but what it opens is not, and
-// browsers let any site open one with our cookies.
-func safe(method string, h http.Header) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return len(h["Upgrade"]) == 0 && len(h["Sec-Websocket-Key"]) == 0
-	}
-	return false
+// §9.2.1).
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// opensSocket: the opening of a WebSocket is a GET, but what it opens is not,
+// and browsers let any site open one with our cookies (RFC 6455 §10.2).
+func opensSocket(h http.Header) bool { return len(h["Upgrade"]) > 0 || len(h["Sec-Websocket-Key"]) > 0 }
+
+// opensStream: a page of another origin cannot read a stream of events that it
+// opens, but it holds it open. Every browser that lets one do so says where
+// the request comes from; one that says nothing asks for a stream of its own
+// origin.
+func opensStream(h http.Header) bool {
+	return strings.Contains(strings.ToLower(strings.Join(h["Accept"], ",")), "text/event-stream")
 }
 
 // browserHeaders are what only browsers send, in canonical form.
@@ -133,6 +157,9 @@ func csrfField(r *http.Request) string {
 	if err != nil || media != "application/x-www-form-urlencoded" || r.Body == nil {
 		return ""
 	}
+	if r.PostForm != nil { // the handler has read the body already
+		return onlyValue(r.PostForm)
+	}
 	read, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	r.Body = struct {
 		io.Reader
@@ -142,7 +169,14 @@ func csrfField(r *http.Request) string {
 		return ""
 	}
 	form, err := url.ParseQuery(string(read))
-	if err != nil || len(form[CSRFField]) != 1 {
+	if err != nil {
+		return ""
+	}
+	return onlyValue(form)
+}
+
+func onlyValue(form url.Values) string {
+	if len(form[CSRFField]) != 1 {
 		return ""
 	}
 	return form[CSRFField][0]

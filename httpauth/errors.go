@@ -14,6 +14,9 @@ var (
 	// ErrCrossSite says that the request does not prove that our own site
 	// made it.
 	ErrCrossSite = errors.New("httpauth: the request does not come from our own site")
+	// ErrCSRFToken says that the request lacks the CSRF token of its session,
+	// where [Options.RequireCSRFToken] wants one.
+	ErrCSRFToken = errors.New("httpauth: the request lacks the CSRF token of its session")
 )
 
 // Why a request has no credential that could be verified.

@@ -11,8 +11,8 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
-// Options are what a guard is made of. Every field is required; the zero
-// Proxies believe nobody.
+// Options are what a guard is made of. Every field is required, except
+// RequireCSRFToken; the zero Proxies believe nobody.
 type Options struct {
 	Site     *Site
 	Proxies  Proxies
@@ -24,6 +24,9 @@ type Options struct {
 	Record    func(session.Event)   // must not block
 	Pseudonym func(token.ID) string // names a session in events
 	Now       func() time.Time      // this node's clock
+	// RequireCSRFToken wants a CSRF token besides with every use of a session
+	// that may change something; see [Guard.CheckUse].
+	RequireCSRFToken bool
 }
 
 // A Guard judges requests. It is safe for concurrent use.
@@ -57,11 +60,11 @@ func NewGuard(o Options) (*Guard, error) {
 //
 // The answer varies by who asks, so it says so and is not to be stored by any
 // cache; a handler whose answer may be kept replaces Cache-Control.
-func (g *Guard) Protect(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
+func (g *Guard) Protect(next http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", Vary)
 		w.Header().Set("Cache-Control", "no-store")
-		principal, err := g.authenticate(r)
+		principal, err := g.Authenticate(r)
 		if err != nil {
 			refuse(w, r, err)
 			return
@@ -73,7 +76,9 @@ func (g *Guard) Protect(next http.Handler, refuse func(http.ResponseWriter, *htt
 // Vary names the headers that decide who asks, and whether they may.
 const Vary = "Authorization, Cookie, Origin, Sec-Fetch-Site"
 
-func (g *Guard) authenticate(r *http.Request) (*verify.Principal, error) {
+// Authenticate returns who makes a request, or why it is refused: everything
+// that [Guard.Protect] asks.
+func (g *Guard) Authenticate(r *http.Request) (*verify.Principal, error) {
 	if err := g.Admit(r); err != nil {
 		return nil, err
 	}

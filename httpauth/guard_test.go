@@ -46,7 +46,7 @@ func TestProtectLetsOnlyGoodRequestsThrough(t *testing.T) {
 		{"expired", request("GET", "/", cookie(expired)), verify.ErrExpired},
 		{"for another", request("GET", "/", cookie(foreign)), verify.ErrAudience},
 		{"over", request("GET", "/", cookie(w.access(t, over))), verify.ErrRevoked},
-		{"cut", request("GET", "/", cookie(good[:len(good)-4])), verify.ErrMalformed},
+		{"cut", request("GET", "/", cookie(good[:len(good)-5])), verify.ErrMalformed},
 		{"a refresh token", request("GET", "/", cookie("pawl_rt_AAAA")), verify.ErrMalformed},
 		{"bound, as bearer", request("GET", "/", "Authorization: Bearer "+bound), httpauth.ErrUnproved},
 		{"bound, as cookie", request("GET", "/", cookie(bound)), nil},
