@@ -26,7 +26,11 @@ const (
 	DefaultPrefix      = "/auth"
 	DefaultWebClient   = "web"
 	DefaultRecentLogin = 15 * time.Minute
+	DefaultMaxSessions = 100
 )
+
+// maxSessions bounds Options.MaxSessions: the list of devices holds that many.
+const maxSessions = 500
 
 // requestTimeout bounds the work on one request. It is below
 // [session.RequestTime], so that a renewal is decided while its client may
@@ -38,6 +42,8 @@ type Accounts interface {
 	Authenticate(ctx context.Context, name string, password account.Password) (account.User, error)
 	Recheck(ctx context.Context, user account.User) error
 	ByID(ctx context.Context, id string) (account.User, error)
+	Add(ctx context.Context, name string, password account.Password) (account.User, error)
+	SetPassword(ctx context.Context, id string, password account.Password) error
 }
 
 // Services knows the credentials of services, which may introspect tokens.
@@ -71,6 +77,18 @@ type Options struct {
 
 	Prefix string // of the routes; empty: DefaultPrefix
 	SignIn string // path that a navigation without a login is sent to; empty: it gets 401
+	// Renewal is the path of the page that a navigation with an expired access
+	// token is sent to, where it is renewed; empty: it is sent to SignIn.
+	Renewal string
+	// Page answers a navigation that fails and is not sent elsewhere, with the
+	// description's status; nil: it gets a problem document. Headers are set
+	// already, but for Content-Type and what a page needs of its own.
+	Page func(http.ResponseWriter, *http.Request, Description)
+	// AllowSignup lets everybody make an account.
+	AllowSignup bool
+	// MaxSessions is how many live sessions a user may have: a new login ends
+	// the oldest beyond it. Zero: DefaultMaxSessions.
+	MaxSessions int
 	// Web is the client of cookie sessions. Its ID is DefaultWebClient if
 	// empty; it has no origins, since it never holds a token.
 	Web Client
@@ -107,6 +125,7 @@ func (o Options) withDefaults() Options {
 	o.Web.ID = cmp.Or(o.Web.ID, DefaultWebClient)
 	o.RecentLogin = cmp.Or(o.RecentLogin, DefaultRecentLogin)
 	o.RenewalRate = cmp.Or(o.RenewalRate, DefaultRenewalRate)
+	o.MaxSessions = cmp.Or(o.MaxSessions, DefaultMaxSessions)
 	return o
 }
 
@@ -158,6 +177,9 @@ func (o Options) CheckSettings() error {
 	var faults faultList
 	faults.add(!validPath(o.Prefix), "prefix %q is not a plain path, such as %s", o.Prefix, DefaultPrefix)
 	faults.add(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
+	faults.add(o.Renewal != "" && !validPath(o.Renewal), "renewal path %q is not a plain path on this site", o.Renewal)
+	faults.add(o.Renewal != "" && (o.SignIn == "" || o.Renewal == o.SignIn), "a renewal page needs a sign-in page beside it")
+	faults.add(o.MaxSessions < 0 || o.MaxSessions > maxSessions, "%d sessions of a user is outside 1 to %d", o.MaxSessions, maxSessions)
 	faults.add(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
 	faults.add(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)
 	faults.add(len(o.Web.Origins) > 0, "client %q has origins, but a cookie session never yields a token to a page", o.Web.ID)
@@ -217,18 +239,4 @@ func (c *Client) admits(r *http.Request) error {
 		return errOrigin
 	}
 	return nil
-}
-
-// userName returns the name of a user. It is asked for with every renewal and
-// hardly ever changes, so it is remembered.
-func (a *API) userName(ctx context.Context, id string) (string, error) {
-	if name, ok := a.names.GetIfPresent(id); ok {
-		return name, nil
-	}
-	user, err := a.Accounts.ByID(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	a.names.Set(id, user.Name)
-	return user.Name, nil
 }

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,8 +20,8 @@ type loginRequest struct {
 	Scope     string            `json:"scope"`     // empty: all that the client may have
 }
 
-// login starts a session for whoever proves to be an enabled user, and ends
-// the one whose cookies the request carried.
+// login is [API.SignIn] for whoever sends JSON, and the only sign-in that can
+// give tokens to a program.
 func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	var in loginRequest
 	if err := readJSON(r, &in); err != nil {
@@ -44,24 +42,37 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from := a.Guard.Proxies.Origin(r)
-	user, err := a.Accounts.Authenticate(r.Context(), *in.Username, *in.Password)
-	if err != nil {
-		a.recordSignInFailure(err, client.ID, from)
-		return err
-	}
-	if err := a.endCarried(r, session.ReasonSignIn, from); err != nil {
-		return err
-	}
-	issued, err := a.start(r.Context(), user, session.Login{
-		UserID: user.ID, ClientID: client.ID, Audience: a.Audience, Scope: scope, Methods: []string{"pwd"},
-		Transport: transport, Remembered: in.Remember && transport == session.Cookie, Origin: from,
-	})
+	issued, user, err := a.signIn(r, Credentials{Username: *in.Username, Password: *in.Password, Remember: in.Remember},
+		session.Login{ClientID: client.ID, Audience: a.Audience, Scope: scope, Transport: transport})
 	if err != nil {
 		return err
 	}
-	a.Engine.Record(session.Event{Type: session.EventSignInOK, UserID: user.ID, ClientID: client.ID,
-		Session: a.Engine.Pseudonym(issued.Row.ID), Origin: from})
+	return a.deliver(w, &issued, user.Name)
+}
+
+type signupRequest struct {
+	Username *string           `json:"username"`
+	Password *account.Password `json:"password"`
+	Remember bool              `json:"remember"`
+}
+
+// signup is [API.SignUp] for whoever sends JSON. Nothing but these three can
+// be said about the new user.
+func (a *API) signup(w http.ResponseWriter, r *http.Request) error {
+	if err := a.admitOwnPage(r); err != nil {
+		return err
+	}
+	var in signupRequest
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if in.Username == nil || in.Password == nil {
+		return errBody
+	}
+	issued, user, err := a.signUp(r, Credentials{Username: *in.Username, Password: *in.Password, Remember: in.Remember})
+	if err != nil {
+		return err
+	}
 	return a.deliver(w, &issued, user.Name)
 }
 
@@ -114,43 +125,4 @@ func (c *Client) grant(asked string) (string, error) {
 		}
 	}
 	return strings.Join(want, " "), nil
-}
-
-// start starts the session and asks once more whether the user may have it. A
-// user who is disabled, or whose password is changed, between Authenticate and
-// Start has their sessions ended before this one is stored: either that end
-// sees our session, or Recheck sees the change. The tokens were not sent yet.
-func (a *API) start(ctx context.Context, user account.User, login session.Login) (session.Issued, error) {
-	issued, err := a.Engine.Start(ctx, login)
-	if err != nil {
-		return session.Issued{}, err
-	}
-	if err := a.Accounts.Recheck(ctx, user); err != nil {
-		a.recordSignInFailure(err, login.ClientID, login.Origin)
-		why := session.ReasonDisabled
-		if account.Reason(err) == account.ReasonPasswordChanged {
-			why = session.ReasonPassword
-		}
-		// The client may have gone; the session must not stay for that. If the
-		// store fails too, nobody has a token of what stays.
-		_, endErr := a.Engine.End(context.WithoutCancel(ctx), session.Selection{Session: issued.Row.ID}, why, "", login.Origin)
-		if endErr != nil {
-			return session.Issued{}, endErr
-		}
-		return session.Issued{}, err
-	}
-	return issued, nil
-}
-
-// recordSignInFailure records why, but not the name that was typed: people
-// type passwords there.
-func (a *API) recordSignInFailure(err error, clientID string, from session.Origin) {
-	e := session.Event{Type: session.EventSignInFailed, Reason: account.Reason(err), ClientID: clientID, Origin: from}
-	switch {
-	case errors.Is(err, account.ErrBusy):
-		e.Type, e.Reason = session.EventOverload, "sign_in"
-	case !errors.Is(err, account.ErrCredentials):
-		return // the cause is in the log
-	}
-	a.Engine.Record(e)
 }

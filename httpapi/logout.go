@@ -11,15 +11,33 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
-// logout ends the session of the request's credential and then, not before,
-// takes the cookies away. Doing it twice is no error.
+// logout ends the session of the request's credential. Doing it twice is no
+// error.
 func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
-	from := a.Guard.Proxies.Origin(r)
 	if len(r.Header["Authorization"]) > 0 {
-		return a.logoutBearer(w, r, from)
+		return a.done(w, a.endBearer(r))
 	}
-	if err := a.endCarried(r, session.ReasonSignOut, from); err != nil {
-		return err // the cookies stay, for another try
+	return a.done(w, a.SignOut(w, r))
+}
+
+// SignOut ends the session of the request's cookies and then, not before,
+// takes the cookies away. It works with an expired access token, and doing it
+// twice is no error. Only a page of our own can ask for it. The error, if any,
+// is for [Describe]; then nothing was written, and the cookies stay for another
+// try.
+func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
+	if err := a.admitOwnPage(r); err != nil {
+		return err
+	}
+	r, cancel := bounded(r)
+	defer cancel()
+	from := a.Guard.Proxies.Origin(r)
+	ids, err := a.carried(r)
+	if err != nil {
+		return err
+	}
+	if err := a.endSessions(r.Context(), ids, session.ReasonSignOut, from); err != nil {
+		return err
 	}
 	cookies, err := a.emptyCookies()
 	if err != nil {
@@ -31,45 +49,32 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 		// (W3C Clear Site Data §3.1). Over plain http it has no effect.
 		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// logoutBearer ends the session of an access token. An expired one proves
+// endBearer ends the session of an access token. An expired one proves
 // nothing: its holder signs out by revoking the refresh token.
-func (a *API) logoutBearer(w http.ResponseWriter, r *http.Request, from session.Origin) error {
+func (a *API) endBearer(r *http.Request) error {
 	c, err := httpauth.CredentialOf(r)
 	if err != nil {
 		return err
 	}
 	p, err := a.Guard.Verifier.Verify(c.Token, a.Guard.Now())
-	switch {
-	case errors.Is(err, verify.ErrRevoked): // signed out already
-	case err != nil:
-		return err
-	default:
-		if err := a.endSessions(r.Context(), []session.ID{p.Session}, session.ReasonSignOut, from); err != nil {
-			return err
-		}
+	if errors.Is(err, verify.ErrRevoked) {
+		return nil // signed out already
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// endCarried ends every session that a genuine cookie of the request belongs
-// to: a refresh token of any generation whose tags are good, or an access
-// token that has not expired.
-func (a *API) endCarried(r *http.Request, why session.Reason, from session.Origin) error {
-	ids, err := a.carried(r)
 	if err != nil {
 		return err
 	}
-	return a.endSessions(r.Context(), ids, why, from)
+	return a.endSessions(r.Context(), []session.ID{p.Session}, session.ReasonSignOut, a.Guard.Proxies.Origin(r))
 }
 
 // maxCarried bounds how many planted cookies are looked up.
 const maxCarried = 4
 
+// carried returns every session that a genuine cookie of the request belongs
+// to: a refresh token of any generation whose tags are good, or an access
+// token that has not expired.
 func (a *API) carried(r *http.Request) ([]session.ID, error) {
 	var ids []session.ID
 	for _, value := range httpauth.Cookies(r, httpauth.RefreshCookie) {

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -37,7 +36,8 @@ var (
 	errForeignToken   = errors.New("httpapi: the token is another client's")
 	errScope          = errors.New("httpapi: scope exceeds what the client may have")
 	errOrigin         = errors.New("httpapi: this origin is not listed for the client")
-	errRecentLogin    = errors.New("httpapi: the login is too long ago")
+	errSignupOff      = errors.New("httpapi: nobody may sign up here")
+	errWrongPassword  = errors.New("httpapi: the current password is wrong")
 	errTooMany        = errors.New("httpapi: too many renewals of one session")
 	errGrantType      = errors.New("httpapi: unsupported grant type")
 	errService        = errors.New("httpapi: not a service")
@@ -55,7 +55,10 @@ type outcome struct {
 	oauth     string // code on OAuth routes (RFC 6749 §5.2); empty: invalid_request
 }
 
-const loginRequired = "Sign in again."
+const (
+	loginRequired = "Sign in again."
+	stepUp        = "insufficient_user_authentication" // RFC 9470 §3
+)
 
 // outcomes is the one table from what was decided to what is answered. The
 // first that the error matches is taken. All failures of a token look alike.
@@ -78,12 +81,18 @@ var outcomes = []outcome{
 	{account.ErrCredentials, 401, "login_failed", "User name or password is wrong.", "", "invalid_grant"},
 	{account.ErrNotFound, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{account.ErrBusy, 503, "busy", "Too many sign-ins are under way. Try again.", "", "temporarily_unavailable"},
+	{account.ErrName, 400, "invalid_username", "This user name is not allowed.", "", ""},
+	{account.ErrPassword, 400, "weak_password", "This password is not allowed.", "", ""},
+	{account.ErrNameTaken, 409, "name_taken", "This user name is taken.", "", ""},
 	{account.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
 
 	{httpauth.ErrMisdirected, 421, "misdirected", "This host is not served here.", "", ""},
 	{httpauth.ErrInsecure, 403, "https_required", "Use https.", "", ""},
 	{httpauth.ErrRepeatedHeader, 400, "repeated_header", "A header that must be sent once was repeated.", "", ""},
 	{httpauth.ErrCrossSite, 403, "cross_site", "The request does not come from this site.", "", "access_denied"},
+	{httpauth.ErrCSRFToken, 403, "csrf_token_required", "Send the session's CSRF token.", "", "access_denied"},
+	{httpauth.ErrRecentLogin, 401, "recent_login_required", "Sign in again to do this.", stepUp, ""},
+	{httpauth.ErrLoginMethods, 401, "login_methods_required", "Sign in by the methods that this needs.", stepUp, ""},
 	{httpauth.ErrNoCredential, 401, "login_required", loginRequired, "", "invalid_grant"},
 	{httpauth.ErrDuplicateCookie, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{httpauth.ErrUnproved, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
@@ -104,7 +113,8 @@ var outcomes = []outcome{
 	{errForeignToken, 400, "wrong_client", "The token was issued to another client.", "", "invalid_grant"},
 	{errScope, 400, "invalid_scope", "The scope exceeds what may be granted.", "", "invalid_scope"},
 	{errOrigin, 403, "origin_not_listed", "Pages of this origin may not hold tokens of this client.", "", "access_denied"},
-	{errRecentLogin, 401, "recent_login_required", "Sign in again to do this.", "insufficient_user_authentication", ""},
+	{errSignupOff, 403, "signup_off", "Accounts are not made here.", "", ""},
+	{errWrongPassword, 403, "wrong_password", "The current password is wrong.", "", ""},
 	{errTooMany, 429, "too_many_renewals", "This session renews too often. Wait, and try again.", "", "temporarily_unavailable"},
 	{errGrantType, 400, "unsupported_grant_type", "Only refresh_token is supported.", "", "unsupported_grant_type"},
 	{errService, 401, "service_required", "Send the credentials of a service.", "", "invalid_client"},
@@ -133,29 +143,22 @@ type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
-}
 
-// Refuse answers a request that fails with err. It is for
-// [httpauth.Guard.Protect]: the handlers of an application give the same
-// answers as the API's own routes, except that a navigation that needs a login
-// is sent to the sign-in page.
-func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if a.SignIn != "" && isNavigation(r) && outcomeOf(err).code == "login_required" {
-		a.begin(w, r, err)
-		w.Header().Set("Location", a.SignIn)
-		w.WriteHeader(http.StatusSeeOther)
-		return
-	}
-	a.refuseProblem(w, r, err)
+	// Extension members (§3.2).
+	Methods []string `json:"methods,omitempty"` // that a login must use (RFC 8176)
 }
 
 // refuseProblem answers a failure with a problem document.
 func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
-	o := a.begin(w, r, err)
+	o := a.fail(w, r, err)
 	if o.status == http.StatusUnauthorized || o.challenge != "" {
-		w.Header().Set("WWW-Authenticate", a.challenge(o))
+		w.Header().Set("WWW-Authenticate", challenge(o, err))
 	}
-	body, _ := json.Marshal(problem{"about:blank", http.StatusText(o.status), o.status, o.code, o.detail})
+	doc := problem{Type: "about:blank", Title: http.StatusText(o.status), Status: o.status, Code: o.code, Detail: o.detail}
+	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok {
+		doc.Methods = needs.Methods
+	}
+	body, _ := json.Marshal(doc)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(o.status)
 	w.Write(body)
@@ -164,7 +167,7 @@ func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
 // refuseOAuth answers a failure in the form that OAuth clients know (RFC 6749
 // §5.2).
 func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
-	o := a.begin(w, r, err)
+	o := a.fail(w, r, err)
 	status, code := o.status, cmp.Or(o.oauth, "invalid_request")
 	switch code {
 	case "invalid_grant":
@@ -182,9 +185,9 @@ func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
 	w.Write(body)
 }
 
-// begin starts the answer to a failure: whatever a handler had prepared is
+// fail starts the answer to a failure: whatever a handler had prepared is
 // taken back, above all its cookies.
-func (a *API) begin(w http.ResponseWriter, r *http.Request, err error) *outcome {
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) *outcome {
 	a.harden(w, r)
 	withdrawCookies(w)
 	for _, name := range []string{"Clear-Site-Data", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
@@ -195,42 +198,49 @@ func (a *API) begin(w http.ResponseWriter, r *http.Request, err error) *outcome 
 		a.Log.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			slog.String("method", r.Method), slog.String("code", o.code), slog.Any("error", err))
 	}
-	if o.status == http.StatusServiceUnavailable || o.status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(err)))
+	if after := retryAfter(o, err); after > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds(after), 10))
 	}
 	return o
 }
 
-// retryAfter is in whole seconds, rounded up.
-func retryAfter(err error) int {
+// retryAfter is when to come back, in whole seconds, rounded up; zero: it is
+// not for time to mend.
+func retryAfter(o *outcome, err error) time.Duration {
+	if o.status != http.StatusServiceUnavailable && o.status != http.StatusTooManyRequests {
+		return 0
+	}
 	wait := time.Second
 	if busy, ok := errors.AsType[*account.BusyError](err); ok {
 		wait = max(wait, busy.RetryAfter)
 	}
-	return int((wait + time.Second - 1) / time.Second)
+	return (wait + time.Second - 1).Truncate(time.Second)
+}
+
+// A Description is what may be told about a failure.
+type Description struct {
+	Status     int           // of HTTP
+	Code       string        // stable, as in a problem document
+	RetryAfter time.Duration // whole seconds; zero: trying again does not help
+}
+
+// Describe looks an error of this API, or of a [httpauth.Guard], up in the one
+// table of outcomes. An error that nobody foresaw is 500 "internal".
+func Describe(err error) Description {
+	o := outcomeOf(err)
+	return Description{Status: o.status, Code: o.code, RetryAfter: retryAfter(o, err)}
 }
 
 // challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3).
-func (a *API) challenge(o *outcome) string {
-	switch o.challenge {
-	case "":
+func challenge(o *outcome, err error) string {
+	if o.challenge == "" {
 		return "Bearer"
-	case "insufficient_user_authentication":
-		return fmt.Sprintf(`Bearer error="%s", max_age=%d`, o.challenge, a.RecentLogin/time.Second)
 	}
-	return fmt.Sprintf(`Bearer error="%s"`, o.challenge)
-}
-
-// isNavigation tells a browser that opens a page from a program that calls an
-// API, by what the browser itself says, and by Accept where it says nothing.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet {
-		return false
+	text := fmt.Sprintf(`Bearer error="%s"`, o.challenge)
+	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok && needs.MaxAge > 0 {
+		text += fmt.Sprintf(", max_age=%d", seconds(needs.MaxAge))
 	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
+	return text
 }
 
 // survive answers a panic of a handler with 500. The panic's value may hold

@@ -26,13 +26,10 @@ import (
 
 // neverAnswered are sentinels that reach no route, and why.
 var neverAnswered = map[string]string{
-	"session.ErrConflict":  "between engine and store",
-	"session.ErrExists":    "between engine and store",
-	"account.ErrNameTaken": "no route adds users",
-	"account.ErrName":      "no route adds users; at sign-in it is ErrCredentials",
-	"account.ErrPassword":  "no route sets passwords; at sign-in it is ErrCredentials",
-	"account.ErrHash":      "at sign-in it is ErrCredentials",
-	"account.ErrParams":    "of the configuration",
+	"session.ErrConflict": "between engine and store",
+	"session.ErrExists":   "between engine and store",
+	"account.ErrHash":     "at sign-in it is ErrCredentials",
+	"account.ErrParams":   "of the configuration",
 }
 
 // Every outcome that a package decides has a line in the table, or a reason.
@@ -166,32 +163,6 @@ func TestHowFailuresAreTold(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "disk on fire") {
 		t.Error("the cause is not in the log")
-	}
-}
-
-// Rows: 253.
-func TestNavigationsAreSentToSignIn(t *testing.T) {
-	w := newWorld(t, change{api: func(o *httpapi.Options) { o.SignIn = "/auth/signin" }})
-	for name, c := range map[string]struct {
-		method  string
-		headers []string
-		err     error
-		status  int
-	}{
-		"navigation":       {"GET", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, httpauth.ErrNoCredential, 303},
-		"old browser":      {"GET", []string{"Accept: text/html,application/xhtml+xml"}, verify.ErrExpired, 303},
-		"fetch":            {"GET", []string{"Sec-Fetch-Mode: cors", "Accept: text/html"}, httpauth.ErrNoCredential, 401},
-		"frame":            {"GET", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"}, httpauth.ErrNoCredential, 401},
-		"form":             {"POST", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, httpauth.ErrNoCredential, 401},
-		"program":          {"GET", []string{"Accept: */*"}, httpauth.ErrNoCredential, 401},
-		"cross-site":       {"GET", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, httpauth.ErrCrossSite, 403},
-		"service disabled": {"GET", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, verify.ErrStale, 503},
-	} {
-		got := answer{httptest.NewRecorder(), t}
-		w.Refuse(got, request(c.method, "/private", "", c.headers...), c.err)
-		if got.Code != c.status || (got.Header().Get("Location") == "/auth/signin") != (c.status == 303) {
-			t.Errorf("%s: %d, Location %q", name, got.Code, got.Header().Get("Location"))
-		}
 	}
 }
 

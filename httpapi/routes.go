@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -69,6 +68,8 @@ func (a *API) table() map[string]*route {
 		{get, p + "/sessions", "", reads, private, problem, (*API).sessions},
 		{del, p + "/sessions/{id}", "", withCookies, private, problem, (*API).endSession},
 		{post, p + "/sessions/end-others", "", withCookies, private, problem, (*API).endOthers},
+		{post, p + "/password", jsonBody, withCookies, private, problem, (*API).password},
+		{post, p + "/signup", jsonBody, always, private, problem, (*API).signup},
 		{post, p + "/token", formBody, withCookies, clients, oauth, (*API).token},
 		{post, p + "/revoke", formBody, withCookies, clients, oauth, (*API).revoke},
 		{post, p + "/introspect", formBody, withCookies, private, oauth, (*API).introspect},
@@ -136,9 +137,8 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	if err := a.admit(rt, r); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	r, cancel := bounded(r)
 	defer cancel()
-	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	return rt.serve(a, w, r)
 }

@@ -38,57 +38,73 @@ func (a *API) session(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, body)
 }
 
-// A device is a session as its user sees it in the list.
-type device struct {
-	ID        session.ID        `json:"id"`
-	Current   bool              `json:"current"`
-	CreatedAt time.Time         `json:"created_at"`
-	LastSeen  time.Time         `json:"last_seen"` // by the hour
-	Label     string            `json:"device"`
-	Address   string            `json:"address,omitzero"` // a network, not a host
-	Transport session.Transport `json:"transport"`
-	Binding   string            `json:"binding"`
+// A Device is a session as its user sees it in the list.
+type Device struct {
+	ID        string    `json:"id"`
+	Current   bool      `json:"current"` // the one that asks
+	CreatedAt time.Time `json:"created_at"`
+	LastSeen  time.Time `json:"last_seen"`        // by the hour
+	Label     string    `json:"device"`           // "Firefox on Linux", in words of our own
+	Address   string    `json:"address,omitzero"` // a network, not a host
+	Transport string    `json:"transport"`        // "cookie" or "bearer"
+	Binding   string    `json:"binding"`          // "none", or what the session is bound by
 }
 
-// sessions lists the user's live sessions, newest login first.
-func (a *API) sessions(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.Guard.Identify(r)
+// Devices returns the live sessions of the user who asks, newest login first.
+// The error, if any, is for [API.Refuse] or [Describe].
+func (a *API) Devices(r *http.Request) ([]Device, error) {
+	p, err := a.Guard.Authenticate(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	r, cancel := bounded(r)
+	defer cancel()
 	rows, _, err := a.Engine.List(r.Context(), p.UserID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	list := struct {
-		Sessions []device `json:"sessions"`
-	}{make([]device, 0, len(rows))}
+	devices := make([]Device, len(rows))
 	for i := range rows {
 		row := &rows[i]
-		list.Sessions = append(list.Sessions, device{
-			ID: row.ID, Current: row.ID == p.Session, CreatedAt: stamp(row.CreatedAt), LastSeen: stamp(row.LastSeen),
-			Label: deviceLabel(row.UserAgent), Address: row.Address, Transport: row.Transport, Binding: bindingName(row.Binding.Kind),
-		})
+		devices[i] = Device{
+			ID: row.ID.String(), Current: row.ID == p.Session, CreatedAt: stamp(row.CreatedAt), LastSeen: stamp(row.LastSeen),
+			Label: deviceLabel(row.UserAgent), Address: row.Address, Transport: string(row.Transport), Binding: bindingName(row.Binding.Kind),
+		}
 	}
-	body, err := json.Marshal(&list)
+	return devices, nil
+}
+
+// sessions is [API.Devices] for whoever wants JSON.
+func (a *API) sessions(w http.ResponseWriter, r *http.Request) error {
+	devices, err := a.Devices(r)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(struct {
+		Sessions []Device `json:"sessions"`
+	}{devices})
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, body)
 }
 
-// endSession ends one of the user's sessions. One that ended before is no
-// error; one of somebody else's does not exist.
-func (a *API) endSession(w http.ResponseWriter, r *http.Request) error {
+// EndDevice ends the one of the user's sessions that [Device].ID names; it
+// needs a recent login. One that ended before is no error; one of somebody
+// else's does not exist. No cookie is written, even if it is the session that
+// asks. The error, if any, is for [API.Refuse] or [Describe].
+func (a *API) EndDevice(r *http.Request, id string) error {
 	p, err := a.identifyRecent(r)
 	if err != nil {
 		return err
 	}
-	id, err := token.ParseID(r.PathValue("id"))
+	which, err := token.ParseID(id)
 	if err != nil {
 		return errNoSession
 	}
-	row, _, err := a.Engine.Get(r.Context(), id)
+	r, cancel := bounded(r)
+	defer cancel()
+	row, _, err := a.Engine.Get(r.Context(), which)
 	switch {
 	case errors.Is(err, session.ErrRefused): // there is no row
 		return errNoSession
@@ -97,39 +113,38 @@ func (a *API) endSession(w http.ResponseWriter, r *http.Request) error {
 	case row.UserID != p.UserID:
 		return errNoSession
 	}
-	return a.endOwn(w, r, session.Selection{Session: id})
+	return a.endOwn(r, session.Selection{Session: which})
 }
 
-// endOthers ends all of the user's sessions but the one that asks.
-func (a *API) endOthers(w http.ResponseWriter, r *http.Request) error {
+// EndOtherDevices ends all of the user's sessions but the one that asks;
+// otherwise it is as [API.EndDevice].
+func (a *API) EndOtherDevices(r *http.Request) error {
 	p, err := a.identifyRecent(r)
 	if err != nil {
 		return err
 	}
-	return a.endOwn(w, r, session.Selection{User: p.UserID, Except: p.Session})
+	r, cancel := bounded(r)
+	defer cancel()
+	return a.endOwn(r, session.Selection{User: p.UserID, Except: p.Session})
 }
 
-func (a *API) endOwn(w http.ResponseWriter, r *http.Request, which session.Selection) error {
+func (a *API) endOwn(r *http.Request, which session.Selection) error {
 	_, err := a.Engine.End(r.Context(), which, session.ReasonEndedByUser, "", a.Guard.Proxies.Origin(r))
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return err
 }
 
-// identifyRecent is for what a stolen session must not be enough for: the
-// login itself must be recent, whatever was renewed since (OWASP ASVS 5.0
-// §7.5.2).
-func (a *API) identifyRecent(r *http.Request) (*verify.Principal, error) {
-	p, err := a.Guard.Identify(r)
-	if err != nil {
-		return nil, err
+func (a *API) endSession(w http.ResponseWriter, r *http.Request) error {
+	return a.done(w, a.EndDevice(r, r.PathValue("id")))
+}
+
+func (a *API) endOthers(w http.ResponseWriter, r *http.Request) error {
+	return a.done(w, a.EndOtherDevices(r))
+}
+
+// done answers what has nothing to say.
+func (a *API) done(w http.ResponseWriter, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
 	}
-	if a.Guard.Now().Sub(p.AuthTime) > a.RecentLogin {
-		a.Engine.Record(session.Event{Type: session.EventAccessDenied, Reason: "recent_login_required", UserID: p.UserID,
-			ClientID: p.ClientID, Session: a.Engine.Pseudonym(p.Session), Origin: a.Guard.Proxies.Origin(r)})
-		return nil, errRecentLogin
-	}
-	return p, nil
+	return err
 }

@@ -100,10 +100,15 @@ func TestASessionThatEndedElsewhereIsOverAtOnce(t *testing.T) {
 	w.do("GET", "/auth/verify", "", "Authorization: Bearer "+s.Access.Reveal()).want(401, "login_required")
 }
 
-func TestAUserWhoIsGoneHasNoSession(t *testing.T) {
+// The program may sign in users that Accounts do not know.
+func TestAUserOfTheProgramHasASessionWithoutAName(t *testing.T) {
 	w := newWorld(t)
-	s := w.start(func(l *session.Login) { l.UserID = "u_gone" })
-	w.do("GET", "/auth/session", "", cookies(s)).want(401, "login_required")
+	s := w.start(func(l *session.Login) { l.UserID = "u_elsewhere" })
+	got := w.do("GET", "/auth/session", "", cookies(s))
+	got.want(200, "")
+	if got.member("user", "id") != "u_elsewhere" || got.member("user", "username") != nil {
+		t.Errorf("%s", got.Body)
+	}
 }
 
 // A name that cannot be read is no reason to lose a renewal.

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
+)
+
+type passwordRequest struct {
+	Current account.Password  `json:"current"` // left out, it is wrong
+	New     *account.Password `json:"new"`
+}
+
+// password is [API.ChangePassword] for whoever sends JSON.
+func (a *API) password(w http.ResponseWriter, r *http.Request) error {
+	var in passwordRequest
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if in.New == nil {
+		return errBody
+	}
+	return a.done(w, a.ChangePassword(w, r, in.Current, *in.New))
+}
+
+// ChangePassword gives the user a new password, for which the current one is
+// needed (OWASP ASVS 5.0 §6.2.3), and ends the user's other sessions. A cookie
+// session is replaced by a new one, which is what the answer's cookies belong
+// to: a copy of the old ones is worth nothing any more (§7.2.4).
+//
+// The error, if any, is for [Describe]; then nothing was written. If it says
+// that the service could not answer, the password may have changed.
+func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, next account.Password) error {
+	p, err := a.identifyUse(r)
+	if err != nil {
+		return err
+	}
+	r, cancel := bounded(r)
+	defer cancel()
+	from := a.Guard.Proxies.Origin(r)
+	if err := a.changePassword(r, p, current, next); err != nil {
+		return err
+	}
+	a.Engine.Record(session.Event{Type: session.EventPasswordSet, UserID: p.UserID, ClientID: p.ClientID,
+		Session: a.Engine.Pseudonym(p.Session), Origin: from})
+	// From here on the client may go, but whoever has the old password's
+	// sessions must not keep them for that.
+	ctx := context.WithoutCancel(r.Context())
+	_, err = a.Engine.End(ctx, session.Selection{User: p.UserID, Except: p.Session}, session.ReasonPassword, "", from)
+	if err != nil {
+		return err
+	}
+	row, _, err := a.Engine.Get(ctx, p.Session)
+	if err != nil {
+		return err
+	}
+	if row.Transport != session.Cookie {
+		return nil
+	}
+	return a.replace(ctx, w, p, &row, from)
+}
+
+// replace ends a session and begins one like it.
+func (a *API) replace(ctx context.Context, w http.ResponseWriter, p *verify.Principal, row *session.Row, from session.Origin) error {
+	user, err := a.Accounts.ByID(ctx, p.UserID)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Engine.End(ctx, session.Selection{Session: row.ID}, session.ReasonPassword, "", from); err != nil {
+		return err
+	}
+	issued, err := a.issue(ctx, &user, session.Login{
+		UserID: row.UserID, ClientID: row.ClientID, Audience: row.Audience, Scope: row.Scope, Methods: []string{"pwd"},
+		Transport: row.Transport, Remembered: row.Remembered, Binding: row.Binding, Origin: from,
+	})
+	if err != nil {
+		return err
+	}
+	return a.setSession(w, &issued)
+}
+
+// changePassword is refused alike for every reason that has to do with the
+// current password.
+func (a *API) changePassword(r *http.Request, p *verify.Principal, current, next account.Password) error {
+	from := a.Guard.Proxies.Origin(r)
+	user, err := a.Accounts.ByID(r.Context(), p.UserID)
+	if err != nil {
+		return err
+	}
+	_, err = a.Accounts.Authenticate(r.Context(), user.Name, current)
+	if err == nil {
+		err = a.Accounts.SetPassword(r.Context(), p.UserID, next)
+	}
+	if errors.Is(err, account.ErrCredentials) {
+		a.recordSignInFailure(err, p.ClientID, from)
+		return errWrongPassword
+	}
+	return err
+}
