@@ -9,6 +9,10 @@
 // principal is in the context and the handler runs. Nothing on this way reads
 // a store or waits for a lock that a writer holds for long.
 //
+// Inside it, [Guard.RequireRecent] and [Guard.RequireAMR] ask for more than a
+// good token: a recent login, or a stronger one. [LocalPath] judges where a
+// browser may be sent on to.
+//
 // The package refuses two credentials at once, repeated headers that matter,
 // hosts it does not know, plain http, and every cross-site use of a cookie. It
 // never writes a cookie and knows no status: a refusal is an error of this

@@ -17,8 +17,8 @@ const maxLocalPath = 2048
 //
 // So it takes printable ASCII without backslash, quotes, angle brackets and
 // fragment; no empty segment but the last, no dot segment, and no escape that
-// stands for a slash, a backslash, a dot segment or a control character, once
-// or doubly escaped.
+// stands for a slash, a backslash, a dot segment, a control character or, since
+// it could begin another escape, a percent sign.
 func LocalPath(raw string) (string, bool) {
 	const home = "/"
 	if raw == "" || len(raw) > maxLocalPath || raw[0] != '/' {
@@ -30,40 +30,21 @@ func LocalPath(raw string) (string, bool) {
 		}
 	}
 	path, _, _ := strings.Cut(raw, "?")
-	slashes := strings.Count(path, "/")
-	for range maxEscapes {
-		if !plainPath(path) || strings.Count(path, "/") != slashes {
-			return home, false
-		}
-		decoded, err := url.PathUnescape(path)
-		if err != nil {
-			return home, false
-		}
-		if decoded == path {
-			return raw, true
-		}
-		path = decoded
+	decoded, err := url.PathUnescape(path)
+	if err != nil || strings.Count(decoded, "/") != strings.Count(path, "/") || !plainPath(decoded) {
+		return home, false
 	}
-	return home, false
+	return raw, true
 }
 
-// maxEscapes bounds how often a path may be escaped, its last decoding, which
-// changes nothing, included.
-const maxEscapes = 3
-
-// plainPath reports whether a path, decoded so far, has only ordinary
-// segments.
+// plainPath reports whether a path that was decoded once has only ordinary
+// segments, and nothing that could be decoded again.
 func plainPath(path string) bool {
 	segments := strings.Split(path[1:], "/")
 	for i, s := range segments {
 		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
 			return false
 		}
-		for _, c := range []byte(s) {
-			if c < ' ' || c == 0x7f || c == '\\' {
-				return false
-			}
-		}
 	}
-	return true
+	return !strings.ContainsFunc(path, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' || c == '%' })
 }
