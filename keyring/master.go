@@ -29,6 +29,7 @@ const (
 	labelSeal      = "pawl/1 signing key at rest"
 	labelCSRF      = "pawl/1 CSRF token"
 	labelPseudonym = "pawl/1 session pseudonym"
+	labelAttempts  = "pawl/1 sign-in attempts"
 )
 
 // A Master is the ordered list of master keys of one installation. The first
@@ -136,6 +137,10 @@ func (m *Master) CSRFKeys() [][32]byte {
 	}
 	return out
 }
+
+// AttemptKey returns the key of the hashes under which attempts to sign in are
+// counted.
+func (m *Master) AttemptKey() [32]byte { return m.keys[0].derive(labelAttempts) }
 
 // Pseudonyms returns the function that turns a session id into the keyed hash
 // under which it appears in logs and events: 16 characters of base64url. Who
