@@ -1,6 +1,7 @@
 package pawl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
@@ -57,6 +59,29 @@ type Options struct {
 	// RenewalRate is how many renewals of one session a minute are served;
 	// zero: 120.
 	RenewalRate int
+	// MaxSessions is how many live sessions a user may have: a new login ends
+	// the oldest beyond it. Zero: [httpapi.DefaultMaxSessions].
+	MaxSessions int
+	// MinPassword is how many characters a new password must have, 8 to 64;
+	// zero: 8. NIST SP 800-63B-4 §3.1.1.2 wants 15 where the password is all
+	// that a user logs in by.
+	MinPassword int
+	// AllowSignup lets everybody make an account.
+	AllowSignup bool
+
+	// Brand is how the pages look like yours; zero: like Pawl's.
+	Brand Brand
+	// Home is the path to go on to after a sign-in that was on the way nowhere;
+	// empty: /.
+	Home string
+	// SignInPage is the path of a sign-in page of your own, whose form leads to
+	// [Pawl.SignIn]; empty: Pawl's. Pawl's leads there then.
+	SignInPage string
+	// WithoutPages leaves all pages away, for a program that has its own or
+	// none: a navigation without a login that counts is sent to SignInPage, or
+	// gets a problem document as a program does.
+	WithoutPages bool
+
 	// TrustedProxies are the networks of proxies whose X-Forwarded headers
 	// count; none: no such header counts.
 	TrustedProxies []netip.Prefix
@@ -71,6 +96,7 @@ func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
 		o.Prefix = "/auth"
 	}
+	o.Home = cmp.Or(o.Home, "/")
 	if o.Audience == "" && len(o.Origins) > 0 {
 		o.Audience = o.Origins[0]
 	}
@@ -104,7 +130,10 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
 	}
 	_, _, err := o.site()
-	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings())
+	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings(), o.rules().Validate(), o.Brand.Validate())
+	if _, ok := httpauth.LocalPath(o.Home); !ok {
+		faults = append(faults, fmt.Errorf("home %q is not a plain path on this site", o.Home))
+	}
 	return errors.Join(faults...)
 }
 
@@ -178,7 +207,7 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.accounts, err = account.New(data.Store, hasher); err != nil {
+	if p.accounts, err = account.New(account.Options{Store: data.Store, Hasher: hasher, Key: data.Master.AttemptKey(), Rules: o.rules()}); err != nil {
 		return err
 	}
 	p.web, err = p.wireHTTP()
@@ -191,9 +220,9 @@ func (p *Pawl) record(e session.Event) {
 	p.recorder.Record(e)
 }
 
-// Handler serves the routes below the prefix and the two documents below
-// /.well-known/.
-func (p *Pawl) Handler() http.Handler { return p.web.api }
+// Handler serves the routes and pages below the prefix and the two documents
+// below /.well-known/.
+func (p *Pawl) Handler() http.Handler { return p.web.handler }
 
 // PrincipalFrom returns who calls, inside a handler behind [Pawl.Protect].
 func PrincipalFrom(ctx context.Context) (*verify.Principal, bool) { return verify.FromContext(ctx) }

@@ -119,10 +119,11 @@ func (p *Pawl) syncKeys(ctx context.Context) error {
 func (p *Pawl) sweep(ctx context.Context) error {
 	rows, err := steps(func() (int, error) { return p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway)) })
 	events, more := steps(func() (int, error) { return p.data.Store.TrimEvents(ctx, keepEvents, sweepRows) })
-	if rows+events > 0 {
-		p.options.Log.Info("swept", "sessions", rows, "events", events)
+	attempts, last := steps(func() (int, error) { return p.accounts.SweepAttempts(ctx, sweepRows) })
+	if rows+events+attempts > 0 {
+		p.options.Log.Info("swept", "sessions", rows, "events", events, "attempts", attempts)
 	}
-	return errors.Join(err, more)
+	return errors.Join(err, more, last)
 }
 
 // steps repeats a step of at most sweepRows until it finds less to do.

@@ -5,122 +5,117 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 )
 
 // ErrUnavailable means that the store could not answer. It wraps the store's error, which is for the log.
 var ErrUnavailable = errors.New("user store is unavailable; try again later")
 
+// Options are what [Accounts] are made of. Store, Hasher and Key are required.
+type Options struct {
+	_ struct{} // only fields by name
+
+	Store  Store
+	Hasher *Hasher
+	// Key is secret, and the same in all processes on the same data. Names and networks are stored only as hashes under
+	// it, where attempts are counted; under another key they all start anew.
+	Key   [32]byte
+	Rules Rules
+}
+
 // Accounts answers who somebody is. It is safe for concurrent use; its parts are fixed when it is made.
 type Accounts struct {
 	store  Store
 	hasher *Hasher
+	rules  Rules
+	key    func() []byte // fmt prints what a field holds, but nothing of a function
 	// decoy is the hash of a password that nobody knows. It is verified where there is no hash of a user's.
 	decoy Hash
 }
 
-// New returns Accounts over store. It makes one hash.
-func New(store Store, hasher *Hasher) (*Accounts, error) {
-	if store == nil || hasher == nil {
-		return nil, errors.New("accounts need a store and a hasher; give both")
+// New returns Accounts, or every fault of the options at once. It makes one hash.
+func New(o Options) (*Accounts, error) {
+	faults := []error{o.Rules.check()}
+	if o.Store == nil || o.Hasher == nil || o.Key == [32]byte{} {
+		faults = append(faults, errors.New("accounts need a store, a hasher and a key; give all three"))
 	}
-	decoy, err := hasher.Hash(context.Background(), NewPassword(rand.Text()))
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	decoy, err := o.Hasher.Hash(context.Background(), NewPassword(rand.Text()))
 	if err != nil {
 		return nil, fmt.Errorf("hash for unknown users: %w", err)
 	}
-	return &Accounts{store: store, hasher: hasher, decoy: decoy}, nil
+	return &Accounts{store: o.Store, hasher: o.Hasher, rules: o.Rules, key: func() []byte { return o.Key[:] }, decoy: decoy}, nil
 }
 
-// Add makes an enabled user and returns it as stored. Errors match [ErrName], [ErrPassword], [ErrNameTaken], [ErrBusy] or
-// [ErrUnavailable]; after the last, the user may exist.
+// Rules returns the rules for passwords, so that a page can tell them before one is typed.
+func (a *Accounts) Rules() Rules { return a.rules }
+
+// Add makes an enabled user and returns it as stored. A name whose letters are of several scripts, of which some look alike, is
+// refused. Errors match [ErrName], [ErrPassword], [ErrNameTaken], [ErrBusy] or [ErrUnavailable]; after the last, the user
+// may exist.
 func (a *Accounts) Add(ctx context.Context, name string, password Password) (User, error) {
-	normal, err := NormalizeName(name)
+	normal, err := a.checkNew(name, password)
 	if err != nil {
 		return User{}, err
 	}
+	return a.add(ctx, normal, name, password)
+}
+
+// SignUp is [Accounts.Add] for whoever asks, from the address it came from: an error may match [ErrThrottled] too. What breaks a
+// rule is not counted. Its answer tells whether a name is taken, which is why it is counted.
+func (a *Accounts) SignUp(ctx context.Context, name string, password Password, from netip.Addr) (User, error) {
+	normal, err := a.checkNew(name, password)
+	if err != nil {
+		return User{}, err
+	}
+	taken, err := a.begin(ctx, a.places(tagSignUp, from))
+	if err != nil {
+		return User{}, err
+	}
+	user, err := a.add(ctx, normal, name, password)
+	if errors.Is(err, ErrBusy) {
+		a.finish(ctx, taken, err) // nothing was looked up
+	}
+	return user, err
+}
+
+// checkNew returns the normalised name of a user who may be added.
+func (a *Accounts) checkNew(name string, password Password) (string, error) {
+	normal, err := NormalizeName(name)
+	if err != nil {
+		return "", err
+	}
+	if err := checkScripts(normal); err != nil {
+		return "", err
+	}
+	return normal, a.rules.judge(normal, password)
+}
+
+func (a *Accounts) add(ctx context.Context, name, display string, password Password) (User, error) {
 	hash, err := a.newHash(ctx, password)
 	if err != nil {
 		return User{}, err
 	}
 	id := newUserID()
-	if err := a.store.CreateUser(ctx, User{ID: id, Name: normal, Display: name, Hash: hash}); err != nil {
+	if err := a.store.CreateUser(ctx, User{ID: id, Name: name, Display: display, Hash: hash}); err != nil {
 		return User{}, storeError(err)
 	}
 	return a.ByID(ctx, id) // the store stamped the times
 }
 
-// Authenticate returns the enabled user with that name and password. Everything that is not so is [ErrCredentials], after
-// the same work; see [Reason]. Other errors match [ErrBusy] or [ErrUnavailable] and say nothing about the user. A password
-// that is empty or longer than [MaxPasswordBytes] is nobody's and is refused without hashing.
-//
-// The caller that starts a session calls [Accounts.Recheck] with the user afterwards.
-func (a *Accounts) Authenticate(ctx context.Context, name string, password Password) (User, error) {
-	// Before the store is asked: without a hash, the time would be that of the look-up alone.
-	if password.checkSize() != nil {
-		return User{}, refuse(ReasonPasswordSize)
-	}
-	user, reason, err := a.candidate(ctx, name)
-	if err != nil {
-		return User{}, err
-	}
-	matches, err := a.hasher.Verify(ctx, user.Hash, password)
-	switch {
-	case err != nil:
-		return User{}, err
-	case reason != "":
-		return User{}, refuse(reason)
-	case !matches:
-		return User{}, refuse(ReasonWrongPassword)
-	}
-	// Hashing and waiting for it took time in which the user may have been disabled.
-	if err := a.Recheck(ctx, user); err != nil {
-		return User{}, err
-	}
-	return user, nil
-}
-
-// candidate returns the user whose password is to be verified, with the decoy for a hash and the reason for the refusal
-// where it is decided already.
-func (a *Accounts) candidate(ctx context.Context, name string) (User, string, error) {
-	normal, err := NormalizeName(name)
-	if err != nil {
-		return User{Hash: a.decoy}, ReasonMalformedName, nil
-	}
-	user, err := a.store.UserByName(ctx, normal)
-	if errors.Is(err, ErrNotFound) {
-		return User{Hash: a.decoy}, ReasonUnknownUser, nil
-	}
-	if err != nil {
-		return User{}, "", storeError(err)
-	}
-	if _, err := user.Hash.Params(); err != nil {
-		return User{Hash: a.decoy}, ReasonUnusableHash, nil
-	}
-	if user.Disabled {
-		return user, ReasonDisabled, nil
-	}
-	return user, "", nil
-}
-
-// Recheck returns nil if user, as Authenticate returned it, is still enabled and still has the same password. Otherwise
-// the error matches [ErrCredentials], or [ErrUnavailable] if that cannot be told.
-func (a *Accounts) Recheck(ctx context.Context, user User) error {
-	now, err := a.store.UserByID(ctx, user.ID)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return refuse(ReasonUnknownUser)
-	case err != nil:
-		return storeError(err)
-	case now.Disabled:
-		return refuse(ReasonDisabled)
-	case !now.Hash.equal(user.Hash):
-		return refuse(ReasonPasswordChanged)
-	}
-	return nil
-}
-
-// SetPassword gives the user a new password. The caller ends the user's sessions. Errors match [ErrPassword],
-// [ErrNotFound], [ErrBusy] or [ErrUnavailable]; after the last, the password may have changed.
+// SetPassword gives the user a new password, without asking for the current one: it is for operators. The caller ends the user's
+// sessions. Errors match [ErrPassword], [ErrNotFound], [ErrBusy] or [ErrUnavailable]; after the last, the password may
+// have changed.
 func (a *Accounts) SetPassword(ctx context.Context, id string, password Password) error {
+	user, err := a.ByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.rules.judge(user.Name, password); err != nil {
+		return err
+	}
 	hash, err := a.newHash(ctx, password)
 	if err != nil {
 		return err
@@ -162,9 +157,9 @@ func (a *Accounts) List(ctx context.Context) ([]User, error) {
 	return users, storeError(err)
 }
 
-// newHash is the one way to a hash of a password that is being set.
+// newHash is the one way to a hash of a password that is being set. The caller has judged it by the other rules.
 func (a *Accounts) newHash(ctx context.Context, password Password) (Hash, error) {
-	if err := password.checkNew(); err != nil {
+	if err := a.rules.stolen(ctx, password); err != nil {
 		return "", err
 	}
 	return a.hasher.Hash(ctx, password)

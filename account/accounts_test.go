@@ -3,6 +3,7 @@ package account_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{store: accounttest.NewMemory(), hasher: weakHasher(t)}
 	b.hasher.OnDerive(func(p account.Params) { b.hashes = append(b.hashes, p) })
 	var err error
-	if b.Accounts, err = account.New(b.store, b.hasher); err != nil {
+	if b.Accounts, err = account.New(account.Options{Store: b.store, Hasher: b.hasher, Key: testKey}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -96,12 +97,12 @@ func TestAddRefusesNamesAndPasswords(t *testing.T) {
 	if users, err := b.List(t.Context()); err != nil || len(users) != 0 || len(b.hashes) != 0 {
 		t.Errorf("%d users after %d hashes, %v", len(users), len(b.hashes), err)
 	}
-	for n, text := range []string{"12345678", "éééééééé", "\x00\x00\x00\x00\x00\x00\x00\x00", strings.Repeat("x", 64), strings.Repeat("x", 1024), "spaces and 😀"} {
+	for n, text := range []string{"1234567x", "éééééééé", "\x00\x00\x00\x00\x00\x00\x00\x00", strings.Repeat("x", 64), strings.Repeat("x", 1024), "spaces and 😀"} {
 		name := fmt.Sprintf("user%d", n)
 		if _, err := b.Add(t.Context(), name, account.NewPassword(text)); err != nil {
 			t.Errorf("a password of %d bytes: %v", len(text), err)
 		}
-		if _, err := b.Authenticate(t.Context(), name, account.NewPassword(text)); err != nil {
+		if _, err := b.Authenticate(t.Context(), name, account.NewPassword(text), home); err != nil {
 			t.Errorf("a password of %d bytes at login: %v", len(text), err)
 		}
 	}
@@ -115,15 +116,15 @@ func TestDisabledUsersAreRefusedUntilEnabled(t *testing.T) {
 		if err := b.Disable(t.Context(), user.ID); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.Authenticate(t.Context(), "ada", password)
+		_, err := b.Authenticate(t.Context(), "ada", password, home)
 		requireRefused(t, err, account.ReasonDisabled)
-		_, err = b.Authenticate(t.Context(), "ada", wrong)
+		_, err = b.Authenticate(t.Context(), "ada", wrong, home)
 		requireRefused(t, err, account.ReasonDisabled)
 	}
 	if err := b.Enable(t.Context(), user.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Authenticate(t.Context(), "ada", password); err != nil || got != user {
+	if got, err := b.Authenticate(t.Context(), "ada", password, home); err != nil || got != user {
 		t.Errorf("enabled again: %+v, %v", got, err)
 	}
 }
@@ -135,15 +136,15 @@ func TestSetPasswordReplacesThePassword(t *testing.T) {
 	if err := b.SetPassword(t.Context(), user.ID, account.NewPassword("short")); !errors.Is(err, account.ErrPassword) {
 		t.Errorf("a short password: %v", err)
 	}
-	if _, err := b.Authenticate(t.Context(), "ada", password); err != nil {
+	if _, err := b.Authenticate(t.Context(), "ada", password, home); err != nil {
 		t.Errorf("after the refused change: %v", err)
 	}
 	if err := b.SetPassword(t.Context(), user.ID, next); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.Authenticate(t.Context(), "ada", password)
+	_, err := b.Authenticate(t.Context(), "ada", password, home)
 	requireRefused(t, err, account.ReasonWrongPassword)
-	got, err := b.Authenticate(t.Context(), "ada", next)
+	got, err := b.Authenticate(t.Context(), "ada", next, home)
 	if err != nil || !got.PasswordChangedAt.After(user.PasswordChangedAt) || !got.CreatedAt.Equal(user.CreatedAt) {
 		t.Errorf("with the new password: %+v, %v", got, err)
 	}
@@ -178,8 +179,8 @@ func TestErrorsDoNotCarryPasswordsOrNames(t *testing.T) {
 	_, malformed := b.Add(t.Context(), canary+" x", secret)
 	_, short := b.Add(t.Context(), "bob", account.NewPassword(canary[:7]))
 	_, long := b.Add(t.Context(), "bob", account.NewPassword(strings.Repeat(canary, 100)))
-	_, refused := b.Authenticate(t.Context(), canary, secret)
-	_, unknown := b.Authenticate(t.Context(), canary+"x", secret)
+	_, refused := b.Authenticate(t.Context(), canary, secret, home)
+	_, unknown := b.Authenticate(t.Context(), canary+"x", secret, home)
 	_, absent := b.ByName(t.Context(), canary+"x")
 	for _, err := range []error{taken, malformed, short, long, refused, unknown, absent} {
 		if err == nil {
@@ -213,11 +214,29 @@ func TestUserIDsAreRandom(t *testing.T) {
 	}
 }
 
-func TestNewNeedsBothParts(t *testing.T) {
-	if a, err := account.New(nil, weakHasher(t)); err == nil || a != nil {
-		t.Error("no store was accepted")
+func TestNewNeedsItsParts(t *testing.T) {
+	whole := account.Options{Store: accounttest.NewMemory(), Hasher: weakHasher(t), Key: testKey}
+	if a, err := account.New(whole); err != nil || a == nil {
+		t.Fatal(err)
 	}
-	if a, err := account.New(accounttest.NewMemory(), nil); err == nil || a != nil {
-		t.Error("no hasher was accepted")
+	for what, spoil := range map[string]func(*account.Options){
+		"no store":            func(o *account.Options) { o.Store = nil },
+		"no hasher":           func(o *account.Options) { o.Hasher = nil },
+		"no key":              func(o *account.Options) { o.Key = [32]byte{} },
+		"a short least":       func(o *account.Options) { o.Rules.MinLength = 7 },
+		"an impossible least": func(o *account.Options) { o.Rules.MinLength = 65 },
+	} {
+		o := whole
+		spoil(&o)
+		if a, err := account.New(o); err == nil || a != nil {
+			t.Errorf("%s was accepted", what)
+		}
 	}
 }
+
+// testKey is the key of attempts, home where honest users come from.
+var (
+	testKey = [32]byte{1, 2, 3}
+	home    = netip.MustParseAddr("192.0.2.1")
+	other   = account.NewPassword("another horse")
+)

@@ -17,11 +17,24 @@ import (
 func TestAuthenticateReturnsTheUser(t *testing.T) {
 	b := newBench(t)
 	user := b.mustAdd(t, "ada")
-	b.mustAdd(t, "bob")
+	bob := b.mustAdd(t, "bob")
 	for _, name := range []string{"ada", "Ada", "ＡＤＡ"} {
-		if got, err := b.Authenticate(t.Context(), name, password); err != nil || got != user {
+		got, err := b.Authenticate(t.Context(), name, password, home)
+		if err != nil || got != user {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
+		// It tells of the login before; the store knows of this one.
+		stored, err := b.ByID(t.Context(), user.ID)
+		if err != nil || !stored.LastSignIn.After(user.LastSignIn) {
+			t.Errorf("%s: last sign-in %v after %v, %v", name, stored.LastSignIn, user.LastSignIn, err)
+		}
+		user.LastSignIn = stored.LastSignIn
+	}
+	if _, err := b.Authenticate(t.Context(), "bob", wrong, home); !errors.Is(err, account.ErrCredentials) {
+		t.Fatal(err)
+	}
+	if stored, err := b.ByID(t.Context(), bob.ID); err != nil || stored != bob {
+		t.Errorf("a failed login changed %+v to %+v, %v", bob, stored, err)
 	}
 }
 
@@ -54,7 +67,7 @@ func TestAuthenticateRefusesAlikeAfterTheSameWork(t *testing.T) {
 			b := newBench(t)
 			name, secret := prepare(t, b)
 			b.hashes = nil
-			user, err := b.Authenticate(t.Context(), name, secret)
+			user, err := b.Authenticate(t.Context(), name, secret, home)
 			requireRefused(t, err, reason)
 			if user != (account.User{}) {
 				t.Errorf("returned %+v", user)
@@ -93,11 +106,11 @@ func TestUnknownUsersCostOneHashWithTheConfiguredParameters(t *testing.T) {
 	hasher := mustHasher(t, params, 1, 10*time.Second)
 	var seen []account.Params
 	hasher.OnDerive(func(p account.Params) { seen = append(seen, p) })
-	accounts, err := account.New(accounttest.NewMemory(), hasher)
+	accounts, err := account.New(account.Options{Store: accounttest.NewMemory(), Hasher: hasher, Key: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = accounts.Authenticate(t.Context(), "nobody", password)
+	_, err = accounts.Authenticate(t.Context(), "nobody", password, home)
 	requireRefused(t, err, account.ReasonUnknownUser)
 	if !slices.Equal(seen, []account.Params{params, params}) {
 		t.Errorf("hashes: %+v; want one when made and one for the login", seen)
@@ -111,12 +124,12 @@ func TestAuthenticateRefusesSizesWithoutWork(t *testing.T) {
 			b := newBench(t)
 			b.mustAdd(t, "ada")
 			b.hashes = nil
-			accounts, err := account.New(untouchable{t: t}, b.hasher)
+			accounts, err := account.New(account.Options{Store: untouchable{t: t}, Hasher: b.hasher, Key: testKey})
 			if err != nil {
 				t.Fatal(err)
 			}
 			b.hashes = nil
-			_, err = accounts.Authenticate(t.Context(), name, account.NewPassword(strings.Repeat("x", size)))
+			_, err = accounts.Authenticate(t.Context(), name, account.NewPassword(strings.Repeat("x", size)), home)
 			requireRefused(t, err, account.ReasonPasswordSize)
 			if len(b.hashes) != 0 {
 				t.Errorf("%s with %d bytes: %d hashes", name, size, len(b.hashes))
@@ -154,7 +167,7 @@ func TestAuthenticateSeesChangesMadeMeanwhile(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			got, err := b.Authenticate(t.Context(), "ada", password)
+			got, err := b.Authenticate(t.Context(), "ada", password, home)
 			requireRefused(t, err, reason)
 			if got != (account.User{}) {
 				t.Errorf("returned %+v", got)
@@ -167,7 +180,7 @@ func TestAuthenticateSeesChangesMadeMeanwhile(t *testing.T) {
 func TestRecheckSeesChangesMadeSinceTheLogin(t *testing.T) {
 	b := newBench(t)
 	b.mustAdd(t, "ada")
-	user, err := b.Authenticate(t.Context(), "ada", password)
+	user, err := b.Authenticate(t.Context(), "ada", password, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +209,7 @@ func TestRecheckSeesChangesMadeSinceTheLogin(t *testing.T) {
 func TestBusyIsTheSameForKnownAndUnknownUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hasher := mustHasher(t, account.DangerouslyWeakParamsForTests(), 1, time.Second)
-		accounts, err := account.New(accounttest.NewMemory(), hasher)
+		accounts, err := account.New(account.Options{Store: accounttest.NewMemory(), Hasher: hasher, Key: testKey})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +222,7 @@ func TestBusyIsTheSameForKnownAndUnknownUsers(t *testing.T) {
 		go hasher.Hash(t.Context(), password)
 		synctest.Wait()
 		for _, name := range []string{"ada", "nobody", "no body"} {
-			_, err := accounts.Authenticate(t.Context(), name, password)
+			_, err := accounts.Authenticate(t.Context(), name, password, home)
 			busy, ok := errors.AsType[*account.BusyError](err)
 			if !ok || busy.RetryAfter != time.Second || errors.Is(err, account.ErrCredentials) || account.Reason(err) != "" {
 				t.Errorf("%s: got %v, want ErrBusy", name, err)

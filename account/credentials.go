@@ -5,7 +5,7 @@ import "errors"
 // ErrCredentials is the one answer to whoever does not prove to be an enabled user.
 var ErrCredentials = errors.New("user name or password is wrong")
 
-// What [Reason] returns. They are for the log and for events; an answer that told them apart would tell which users exist.
+// What [Reason] returns with ErrCredentials. They are for the log and for events; an answer that told them apart would tell which users exist.
 const (
 	ReasonUnknownUser     = "unknown_user"
 	ReasonMalformedName   = "malformed_name"
@@ -14,10 +14,18 @@ const (
 	ReasonPasswordSize    = "password_size"    // empty, or longer than MaxPasswordBytes
 	ReasonPasswordChanged = "password_changed" // since it was verified
 	ReasonUnusableHash    = "unusable_hash"    // the stored one; see ErrHash
+
+	// With ErrThrottled: by whose failures.
+	ReasonThrottledPair    = "throttled_pair"    // on this account from this network
+	ReasonThrottledAccount = "throttled_account" // on this account from networks that it does not know
+	ReasonThrottledNetwork = "throttled_network" // of this network on any account
 )
 
-// Reason returns why err, which matches [ErrCredentials], was returned, or "" for any other error.
+// Reason returns why err, which matches [ErrCredentials] or [ErrThrottled], was returned, or "" for any other error.
 func Reason(err error) string {
+	if t, ok := errors.AsType[*ThrottledError](err); ok {
+		return t.reason
+	}
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.reason
 	}

@@ -50,27 +50,62 @@ func (s faulty) Users(ctx context.Context) ([]account.User, error) {
 	return users, errors.Join(s.fault("Users"), err)
 }
 
+func (s faulty) SignedIn(ctx context.Context, user account.User, hash account.Hash) error {
+	return errors.Join(s.fault("SignedIn"), s.Store.SignedIn(ctx, user, hash))
+}
+
+func (s faulty) ChangePassword(ctx context.Context, user account.User, hash account.Hash) error {
+	return errors.Join(s.fault("ChangePassword"), s.Store.ChangePassword(ctx, user, hash))
+}
+
+func (s faulty) Tally(ctx context.Context, step account.Step) (account.Outcome, error) {
+	outcome, err := s.Store.Tally(ctx, step)
+	return outcome, errors.Join(s.fault("Tally"), err)
+}
+
+func (s faulty) ForgetAttempts(ctx context.Context, of account.Tag) error {
+	return errors.Join(s.fault("ForgetAttempts"), s.Store.ForgetAttempts(ctx, of))
+}
+
+func (s faulty) SweepAttempts(ctx context.Context, keep, limit int) (int, error) {
+	n, err := s.Store.SweepAttempts(ctx, keep, limit)
+	return n, errors.Join(s.fault("SweepAttempts"), err)
+}
+
 // A store that cannot answer never makes a user unknown, a password wrong, or a login succeed.
 func TestStoreFaultsAreUnavailable(t *testing.T) {
 	b := newBench(t)
 	user := b.mustAdd(t, "ada")
 	calls := map[string]func(*account.Accounts) error{
-		"Add":          func(a *account.Accounts) error { _, err := a.Add(t.Context(), "bob", password); return err },
-		"Authenticate": func(a *account.Accounts) error { _, err := a.Authenticate(t.Context(), "ada", password); return err },
-		"Recheck":      func(a *account.Accounts) error { return a.Recheck(t.Context(), user) },
-		"SetPassword":  func(a *account.Accounts) error { return a.SetPassword(t.Context(), user.ID, password) },
-		"Disable":      func(a *account.Accounts) error { return a.Disable(t.Context(), user.ID) },
-		"Enable":       func(a *account.Accounts) error { return a.Enable(t.Context(), user.ID) },
-		"ByID":         func(a *account.Accounts) error { _, err := a.ByID(t.Context(), user.ID); return err },
-		"ByName":       func(a *account.Accounts) error { _, err := a.ByName(t.Context(), "ada"); return err },
-		"List":         func(a *account.Accounts) error { _, err := a.List(t.Context()); return err },
+		"Add": func(a *account.Accounts) error { _, err := a.Add(t.Context(), "bob", password); return err },
+		"Authenticate": func(a *account.Accounts) error {
+			_, err := a.Authenticate(t.Context(), "ada", password, home)
+			return err
+		},
+		"Recheck": func(a *account.Accounts) error { return a.Recheck(t.Context(), user) },
+		"SignUp":  func(a *account.Accounts) error { _, err := a.SignUp(t.Context(), "eve", password, home); return err },
+		"ChangePassword": func(a *account.Accounts) error {
+			_, err := a.ChangePassword(t.Context(), user.ID, password, other, home)
+			return err
+		},
+		"Unlock":      func(a *account.Accounts) error { return a.Unlock(t.Context(), "ada", home) },
+		"Hold":        func(a *account.Accounts) error { _, err := a.Hold(t.Context(), "ada"); return err },
+		"Sweep":       func(a *account.Accounts) error { _, err := a.SweepAttempts(t.Context(), 1); return err },
+		"SetPassword": func(a *account.Accounts) error { return a.SetPassword(t.Context(), user.ID, password) },
+		"Disable":     func(a *account.Accounts) error { return a.Disable(t.Context(), user.ID) },
+		"Enable":      func(a *account.Accounts) error { return a.Enable(t.Context(), user.ID) },
+		"ByID":        func(a *account.Accounts) error { _, err := a.ByID(t.Context(), user.ID); return err },
+		"ByName":      func(a *account.Accounts) error { _, err := a.ByName(t.Context(), "ada"); return err },
+		"List":        func(a *account.Accounts) error { _, err := a.List(t.Context()); return err },
 	}
 	for _, c := range []struct{ call, method string }{
-		{"Add", "CreateUser"}, {"Authenticate", "UserByName"}, {"Authenticate", "UserByID"}, {"Recheck", "UserByID"},
+		{"Add", "CreateUser"}, {"Authenticate", "Tally"}, {"Authenticate", "UserByName"}, {"Authenticate", "SignedIn"}, {"Recheck", "UserByID"},
+		{"SignUp", "Tally"}, {"SignUp", "CreateUser"}, {"ChangePassword", "UserByID"}, {"ChangePassword", "Tally"},
+		{"ChangePassword", "ChangePassword"}, {"Unlock", "ForgetAttempts"}, {"Unlock", "Tally"}, {"Hold", "Tally"}, {"Sweep", "SweepAttempts"},
 		{"SetPassword", "SetPassword"}, {"Disable", "SetDisabled"}, {"Enable", "SetDisabled"}, {"ByID", "UserByID"},
 		{"ByName", "UserByName"}, {"List", "Users"},
 	} {
-		accounts, err := account.New(faulty{Store: b.store, method: c.method}, b.hasher)
+		accounts, err := account.New(account.Options{Store: faulty{Store: b.store, method: c.method}, Hasher: b.hasher, Key: testKey})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,9 +8,38 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// ErrName matches every refusal of a user name. Its text says what to change and never repeats the name, because
-// people type their password into the wrong field.
+// What [NameError] says is wrong with a name.
+const (
+	NameEmpty      = "empty"
+	NameTooLong    = "too_long"   // more than 64 characters
+	NameEncoding   = "encoding"   // not UTF-8
+	NameCharacters = "characters" // spaces, signs that cannot be seen, mixed directions, and what else is no part of a name
+	NameScripts    = "scripts"    // letters of several scripts, which may look alike
+)
+
+// ErrName matches every refusal of a user name. See [NameError].
 var ErrName = errors.New("user name not allowed")
+
+// NameError is an [ErrName] that says which rule was broken, so that a page can say it in the reader's language. It never repeats
+// the name, because people type their password into the wrong field.
+type NameError struct {
+	Rule string // one of the constants above
+}
+
+// Error says what to change, in English.
+func (e *NameError) Error() string {
+	why := map[string]string{
+		NameEmpty:      fmt.Sprintf("it is empty; give 1 to %d characters", maxNameRunes),
+		NameTooLong:    fmt.Sprintf("it is too long; give at most %d characters", maxNameRunes),
+		NameEncoding:   "it is not UTF-8; send it in that encoding",
+		NameCharacters: "use letters, digits and signs, without spaces, control or invisible characters",
+		NameScripts:    "it mixes scripts whose letters look alike; use letters of one script",
+	}
+	return ErrName.Error() + ": " + why[e.Rule]
+}
+
+// Is reports whether target is [ErrName].
+func (*NameError) Is(target error) bool { return target == ErrName }
 
 const (
 	// maxNameRunes bounds a normalised name, in runes. It is also what a store must be able to hold as a unique key: at
@@ -29,42 +58,40 @@ const (
 // case, the result is in Unicode form NFC and obeys the Bidi rule. "Admin", "admin" and "ＡＤＭＩＮ" are one name. Spaces,
 // control characters, invisible characters and other compatibility forms are refused rather than mapped.
 //
-// Letters of different scripts that look alike stay different names. A refusal matches [ErrName].
+// Letters of different scripts that look alike stay different names; see [Accounts.Add] for new ones. A refusal matches
+// [ErrName].
 func NormalizeName(typed string) (string, error) {
 	if typed == "" {
-		return "", fmt.Errorf("%w: it is empty; give 1 to %d characters", ErrName, maxNameRunes)
+		return "", &NameError{Rule: NameEmpty}
 	}
 	if len(typed) > maxTypedNameBytes {
-		return "", fmt.Errorf("%w: it is too long; give at most %d characters", ErrName, maxNameRunes)
+		return "", &NameError{Rule: NameTooLong}
 	}
 	if !utf8.ValidString(typed) {
-		return "", fmt.Errorf("%w: it is not UTF-8; send it in that encoding", ErrName)
+		return "", &NameError{Rule: NameEncoding}
 	}
-	name, err := stableName(typed)
-	if err != nil {
-		return "", fmt.Errorf("%w: use letters, digits and signs, without spaces, control or invisible characters (%w)", ErrName, err)
+	name, ok := stableName(typed)
+	if !ok {
+		return "", &NameError{Rule: NameCharacters}
 	}
-	if n := utf8.RuneCountInString(name); n > maxNameRunes {
-		return "", fmt.Errorf("%w: it has %d characters; give at most %d", ErrName, n, maxNameRunes)
+	if utf8.RuneCountInString(name) > maxNameRunes {
+		return "", &NameError{Rule: NameTooLong}
 	}
 	return name, nil
 }
 
-// errUnstableName is the cause when no number of applications brings a name to rest.
-var errUnstableName = errors.New("its spelling does not settle")
-
 // stableName applies the profile until it changes nothing: one name must not have two normal forms.
-func stableName(typed string) (string, error) {
+func stableName(typed string) (string, bool) {
 	name := typed
 	for range maxNameRounds {
 		next, err := precis.UsernameCaseMapped.String(name)
 		if err != nil {
-			return "", err
+			return "", false
 		}
 		if next == name {
-			return name, nil
+			return name, true
 		}
 		name = next
 	}
-	return "", errUnstableName
+	return "", false
 }

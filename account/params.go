@@ -73,3 +73,6 @@ func (p Params) checkNew() error {
 	return fmt.Errorf("%w: memory %d KiB with time %d is below the floor; use at least %d KiB with %d, %d KiB with %d or %d KiB with %d",
 		ErrParams, p.Memory, p.Time, floor[0].Memory, floor[0].Time, floor[1].Memory, floor[1].Time, floor[2].Memory, floor[2].Time)
 }
+
+// atLeast reports whether p costs no less than other in both memory and time.
+func (p Params) atLeast(other Params) bool { return p.Memory >= other.Memory && p.Time >= other.Time }

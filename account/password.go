@@ -1,11 +1,9 @@
 package account
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -14,13 +12,10 @@ const (
 	// MaxPasswordBytes bounds a password before it is hashed, in bytes. It is far above the 64 characters that must be
 	// possible (OWASP ASVS 5.0 §6.2.9) and keeps the cost of hashing independent of what a stranger sends.
 	MaxPasswordBytes = 1024
-	// MinPasswordRunes is the least length of a password that is being set, in runes (OWASP ASVS 5.0 §6.2.1). It is the only
-	// rule about what a password contains.
+	// MinPasswordRunes is the least length of a password that is being set, in runes, unless [Rules] want more (OWASP ASVS 5.0
+	// §6.2.1).
 	MinPasswordRunes = 8
 )
-
-// ErrPassword matches every refusal of a password for what it is, rather than for being wrong.
-var ErrPassword = errors.New("password not allowed")
 
 // redacted stands wherever a secret would have been printed.
 const redacted = "[redacted]"
@@ -67,20 +62,9 @@ func (p Password) bytes() []byte {
 func (p Password) checkSize() error {
 	switch {
 	case p.text == nil || len(*p.text) == 0:
-		return fmt.Errorf("%w: it is empty; give one", ErrPassword)
+		return &PasswordError{Rule: PasswordEmpty}
 	case len(*p.text) > MaxPasswordBytes:
-		return fmt.Errorf("%w: it is too long; give at most %d bytes", ErrPassword, MaxPasswordBytes)
-	}
-	return nil
-}
-
-// checkNew is what a password that is being set must satisfy besides.
-func (p Password) checkNew() error {
-	if err := p.checkSize(); err != nil {
-		return err
-	}
-	if n := utf8.RuneCountInString(*p.text); n < MinPasswordRunes {
-		return fmt.Errorf("%w: it has %d characters; give at least %d", ErrPassword, n, MinPasswordRunes)
+		return &PasswordError{Rule: PasswordTooLong}
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ type User struct {
 	Disabled bool
 	// CreatedAt and PasswordChangedAt are by the store's clock. Making an account sets both.
 	CreatedAt, PasswordChangedAt time.Time
+	// LastSignIn is by the store's clock; zero: never. What [Accounts.Authenticate] returns tells of the one before.
+	LastSignIn time.Time
 }
 
 // newUserID returns a random id, so that ids tell neither how many users there are nor who came before whom.

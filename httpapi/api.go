@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -39,11 +40,11 @@ const requestTimeout = 10 * time.Second
 
 // Accounts tells who somebody is; [*account.Accounts] does.
 type Accounts interface {
-	Authenticate(ctx context.Context, name string, password account.Password) (account.User, error)
+	Authenticate(ctx context.Context, name string, password account.Password, from netip.Addr) (account.User, error)
 	Recheck(ctx context.Context, user account.User) error
 	ByID(ctx context.Context, id string) (account.User, error)
-	Add(ctx context.Context, name string, password account.Password) (account.User, error)
-	SetPassword(ctx context.Context, id string, password account.Password) error
+	SignUp(ctx context.Context, name string, password account.Password, from netip.Addr) (account.User, error)
+	ChangePassword(ctx context.Context, id string, current, next account.Password, from netip.Addr) (account.User, error)
 }
 
 // Services knows the credentials of services, which may introspect tokens.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -172,7 +173,7 @@ func TestNoSessionIsLeftToAClientThatHasGone(t *testing.T) {
 // busy is a machine that is full.
 type busy struct{ httpapi.Accounts }
 
-func (busy) Authenticate(context.Context, string, account.Password) (account.User, error) {
+func (busy) Authenticate(context.Context, string, account.Password, netip.Addr) (account.User, error) {
 	return account.User{}, &account.BusyError{RetryAfter: 2500 * time.Millisecond}
 }
 

@@ -42,13 +42,14 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	r, cancel := bounded(r)
 	defer cancel()
 	from := a.Guard.Proxies.Origin(r)
-	if err := a.changePassword(r, p, current, next); err != nil {
+	user, err := a.changePassword(r, p, current, next)
+	if err != nil {
 		return err
 	}
 	a.Engine.Record(session.Event{Type: session.EventPasswordSet, UserID: p.UserID, ClientID: p.ClientID,
 		Session: a.Engine.Pseudonym(p.Session), Origin: from})
-	// From here on the client may go, but whoever has the old password's
-	// sessions must not keep them for that.
+	// From here on the client may go, but the sessions of the old password must
+	// not stay for that.
 	ctx := context.WithoutCancel(r.Context())
 	_, err = a.Engine.End(ctx, session.Selection{User: p.UserID, Except: p.Session}, session.ReasonPassword, "", from)
 	if err != nil {
@@ -61,19 +62,33 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	if row.Transport != session.Cookie {
 		return nil
 	}
-	return a.replace(ctx, w, p, &row, from)
+	return a.replace(ctx, w, &user, &row, from)
 }
 
-// replace ends a session and begins one like it.
-func (a *API) replace(ctx context.Context, w http.ResponseWriter, p *verify.Principal, row *session.Row, from session.Origin) error {
-	user, err := a.Accounts.ByID(ctx, p.UserID)
-	if err != nil {
-		return err
+// changePassword is refused alike for every reason that has to do with the
+// current password.
+func (a *API) changePassword(r *http.Request, p *verify.Principal, current, next account.Password) (account.User, error) {
+	user, err := a.Accounts.ChangePassword(r.Context(), p.UserID, current, next, a.Guard.Proxies.ClientAddr(r))
+	switch {
+	case err == nil:
+		return user, nil
+	case errors.Is(err, account.ErrNotFound):
+		return account.User{}, errNotFound // the program's own user has no password here
 	}
+	a.recordFailure("password", err, p.ClientID, a.Guard.Proxies.Origin(r))
+	if errors.Is(err, account.ErrCredentials) {
+		return account.User{}, errWrongPassword
+	}
+	return account.User{}, err
+}
+
+// replace ends a session and begins one like it, of a user who has just shown
+// who it is.
+func (a *API) replace(ctx context.Context, w http.ResponseWriter, user *account.User, row *session.Row, from session.Origin) error {
 	if _, err := a.Engine.End(ctx, session.Selection{Session: row.ID}, session.ReasonPassword, "", from); err != nil {
 		return err
 	}
-	issued, err := a.issue(ctx, &user, session.Login{
+	issued, err := a.issue(ctx, user, session.Login{
 		UserID: row.UserID, ClientID: row.ClientID, Audience: row.Audience, Scope: row.Scope, Methods: []string{"pwd"},
 		Transport: row.Transport, Remembered: row.Remembered, Binding: row.Binding, Origin: from,
 	})
@@ -81,23 +96,4 @@ func (a *API) replace(ctx context.Context, w http.ResponseWriter, p *verify.Prin
 		return err
 	}
 	return a.setSession(w, &issued)
-}
-
-// changePassword is refused alike for every reason that has to do with the
-// current password.
-func (a *API) changePassword(r *http.Request, p *verify.Principal, current, next account.Password) error {
-	from := a.Guard.Proxies.Origin(r)
-	user, err := a.Accounts.ByID(r.Context(), p.UserID)
-	if err != nil {
-		return err
-	}
-	_, err = a.Accounts.Authenticate(r.Context(), user.Name, current)
-	if err == nil {
-		err = a.Accounts.SetPassword(r.Context(), p.UserID, next)
-	}
-	if errors.Is(err, account.ErrCredentials) {
-		a.recordSignInFailure(err, p.ClientID, from)
-		return errWrongPassword
-	}
-	return err
 }

@@ -80,6 +80,7 @@ var outcomes = []outcome{
 
 	{account.ErrCredentials, 401, "login_failed", "User name or password is wrong.", "", "invalid_grant"},
 	{account.ErrNotFound, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{account.ErrThrottled, 429, "too_many_attempts", "Too many attempts. Wait, and try again.", "", "temporarily_unavailable"},
 	{account.ErrBusy, 503, "busy", "Too many sign-ins are under way. Try again.", "", "temporarily_unavailable"},
 	{account.ErrName, 400, "invalid_username", "This user name is not allowed.", "", ""},
 	{account.ErrPassword, 400, "weak_password", "This password is not allowed.", "", ""},
@@ -146,6 +147,8 @@ type problem struct {
 
 	// Extension members (§3.2).
 	Methods []string `json:"methods,omitempty"` // that a login must use (RFC 8176)
+	Rule    string   `json:"rule,omitzero"`     // that a name or a password breaks
+	Min     int      `json:"min,omitzero"`      // least length of a password, in characters
 }
 
 // refuseProblem answers a failure with a problem document.
@@ -157,6 +160,12 @@ func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
 	doc := problem{Type: "about:blank", Title: http.StatusText(o.status), Status: o.status, Code: o.code, Detail: o.detail}
 	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok {
 		doc.Methods = needs.Methods
+	}
+	if fault, ok := errors.AsType[*account.PasswordError](err); ok {
+		doc.Rule, doc.Min = fault.Rule, fault.Min
+	}
+	if fault, ok := errors.AsType[*account.NameError](err); ok {
+		doc.Rule = fault.Rule
 	}
 	body, _ := json.Marshal(doc)
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -213,6 +222,9 @@ func retryAfter(o *outcome, err error) time.Duration {
 	wait := time.Second
 	if busy, ok := errors.AsType[*account.BusyError](err); ok {
 		wait = max(wait, busy.RetryAfter)
+	}
+	if throttled, ok := errors.AsType[*account.ThrottledError](err); ok {
+		wait = max(wait, throttled.RetryAfter)
 	}
 	return (wait + time.Second - 1).Truncate(time.Second)
 }

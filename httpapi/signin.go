@@ -103,7 +103,7 @@ func (a *API) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	switch {
 	case err == nil:
 		if err := a.Accounts.Recheck(r.Context(), user); err != nil {
-			a.recordSignInFailure(err, login.ClientID, login.Origin)
+			a.recordFailure("sign_in", err, login.ClientID, login.Origin)
 			return err
 		}
 		known = &user
@@ -128,9 +128,9 @@ func (a *API) webLogin() session.Login {
 // to be.
 func (a *API) signIn(r *http.Request, c Credentials, l session.Login) (session.Issued, account.User, error) {
 	l.Origin = a.Guard.Proxies.Origin(r)
-	user, err := a.Accounts.Authenticate(r.Context(), c.Username, c.Password)
+	user, err := a.Accounts.Authenticate(r.Context(), c.Username, c.Password, a.Guard.Proxies.ClientAddr(r))
 	if err != nil {
-		a.recordSignInFailure(err, l.ClientID, l.Origin)
+		a.recordFailure("sign_in", err, l.ClientID, l.Origin)
 		return session.Issued{}, account.User{}, err
 	}
 	l.UserID, l.Methods, l.Remembered = user.ID, []string{"pwd"}, c.Remember && l.Transport == session.Cookie
@@ -144,9 +144,9 @@ func (a *API) signUp(r *http.Request, c Credentials) (session.Issued, account.Us
 	}
 	l := a.webLogin()
 	l.Origin = a.Guard.Proxies.Origin(r)
-	user, err := a.Accounts.Add(r.Context(), c.Username, c.Password)
+	user, err := a.Accounts.SignUp(r.Context(), c.Username, c.Password, a.Guard.Proxies.ClientAddr(r))
 	if err != nil {
-		a.recordSignInFailure(err, l.ClientID, l.Origin)
+		a.recordFailure("sign_up", err, l.ClientID, l.Origin)
 		return session.Issued{}, account.User{}, err
 	}
 	a.Engine.Record(session.Event{Type: session.EventUserAdded, Reason: "sign_up", UserID: user.ID, ClientID: l.ClientID, Origin: l.Origin})
@@ -209,7 +209,7 @@ func (a *API) issue(ctx context.Context, user *account.User, login session.Login
 		return issued, err
 	}
 	if err := a.Accounts.Recheck(ctx, *user); err != nil {
-		a.recordSignInFailure(err, login.ClientID, login.Origin)
+		a.recordFailure("sign_in", err, login.ClientID, login.Origin)
 		why := session.ReasonDisabled
 		if account.Reason(err) == account.ReasonPasswordChanged {
 			why = session.ReasonPassword
@@ -246,13 +246,16 @@ func (a *API) makeRoom(ctx context.Context, newest *session.Row, from session.Or
 	return nil
 }
 
-// recordSignInFailure records why, but not the name that was typed: people
-// type passwords there.
-func (a *API) recordSignInFailure(err error, clientID string, from session.Origin) {
+// recordFailure records why somebody was refused, but not the name that was
+// typed: people type passwords there. What is "sign_in", "sign_up" or
+// "password".
+func (a *API) recordFailure(what string, err error, clientID string, from session.Origin) {
 	e := session.Event{Type: session.EventSignInFailed, Reason: account.Reason(err), ClientID: clientID, Origin: from}
 	switch {
 	case errors.Is(err, account.ErrBusy):
-		e.Type, e.Reason = session.EventOverload, "sign_in"
+		e.Type, e.Reason = session.EventOverload, what
+	case errors.Is(err, account.ErrThrottled):
+		e.Type, e.Reason = session.EventRateLimited, what
 	case !errors.Is(err, account.ErrCredentials):
 		return // the cause is in the log
 	}

@@ -119,7 +119,7 @@ func newWorld(t testing.TB, changes ...change) *world {
 func (w *world) addUsers() {
 	hasher, err := account.NewHasher(account.DangerouslyWeakParamsForTests(), 4, time.Second)
 	w.must(err)
-	w.accounts, err = account.New(w.users, hasher)
+	w.accounts, err = account.New(account.Options{Store: w.users, Hasher: hasher, Key: [32]byte{1}})
 	w.must(err)
 	w.ada, err = w.accounts.Add(context.Background(), "ada", account.NewPassword(password))
 	w.must(err)

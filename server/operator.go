@@ -39,7 +39,7 @@ func (o *Operator) accounts() (*account.Accounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return account.New(o.data.Store, hasher)
+	return account.New(account.Options{Store: o.data.Store, Hasher: hasher, Key: o.data.Master.AttemptKey()})
 }
 
 // Close closes the data.

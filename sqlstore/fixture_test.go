@@ -27,13 +27,21 @@ var fixtureTime = time.Date(2026, time.March, 1, 12, 34, 56, 123456000, time.UTC
 
 func fixtureClock() time.Time { return fixtureTime }
 
-// The fixture is a database that version 1 wrote. Every later version opens it
-// and reads what was written.
-func TestOpenReadsVersion1(t *testing.T) {
-	if *update {
-		writeFixture(t, "testdata/version1.sql")
+// The fixtures are databases that each version of the schema wrote. Every later
+// version opens them and reads what was written. With -update, that of this
+// version is written anew; those of earlier ones never change.
+func TestOpenReadsEveryVersion(t *testing.T) {
+	for version := 1; version <= sqlstore.SchemaVersion; version++ {
+		t.Run(fmt.Sprint("version", version), func(t *testing.T) { openFixture(t, version) })
 	}
-	content, err := os.ReadFile("testdata/version1.sql")
+}
+
+func openFixture(t *testing.T, version int) {
+	name := fmt.Sprintf("testdata/version%d", version)
+	if *update && version == sqlstore.SchemaVersion {
+		writeFixture(t, name+".sql")
+	}
+	content, err := os.ReadFile(name + ".sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,13 +53,13 @@ func TestOpenReadsVersion1(t *testing.T) {
 	}
 	store := open(t, path, fixtureClock)
 	sound(t, store)
-	got := describe(t, store)
+	got := describe(t, store, path)
 	if *update {
-		if err := os.WriteFile("testdata/version1.golden", []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(name+".golden", []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile("testdata/version1.golden")
+	want, err := os.ReadFile(name + ".golden")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +107,17 @@ func writeFixture(t *testing.T, name string) {
 		must(s.CreateUser(ctx, account.User{ID: "u_" + name, Name: name, Display: strings.ToUpper(name), Disabled: name != "alice",
 			Hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}))
 	}
+	alice, err := s.UserByName(ctx, "alice")
+	must(err)
+	must(s.SignedIn(ctx, alice, ""))
+	known, err := s.Tally(ctx, account.Attempt{Account: account.Tag{1}, Network: account.Tag{2}, Site: account.Tag{3}}.Take())
+	must(err)
+	_, err = s.Tally(ctx, known.Succeed())
+	must(err)
+	for range 5 { // and then closed
+		_, err = s.Tally(ctx, account.Attempt{Account: account.Tag{4}, Network: account.Tag{2}}.Take())
+		must(err)
+	}
 	must(s.Append(ctx, []session.Event{
 		{Time: fixtureTime, Type: session.EventStarted, UserID: "u_alice", Session: "pseudonym", Generation: 1, ClientID: "web",
 			Origin: session.Origin{Address: "192.0.2.0/24", UserAgent: "agent", RequestID: "r1"}},
@@ -111,7 +130,7 @@ func writeFixture(t *testing.T, name string) {
 
 // describe writes down all that a store returns. Secrets of the fixture are
 // none.
-func describe(t *testing.T, s *sqlstore.Store) string {
+func describe(t *testing.T, s *sqlstore.Store, path string) string {
 	var b strings.Builder
 	rows, now, err := s.List(t.Context(), session.Query{WithEnded: true, Limit: 100})
 	if err != nil {
@@ -139,6 +158,14 @@ func describe(t *testing.T, s *sqlstore.Store) string {
 	}
 	for _, u := range users {
 		fmt.Fprintf(&b, "user %+v, hash %s\n", u, string(u.Hash))
+	}
+	attempts, err := column(t.Context(), raw(t, path), `SELECT concat_ws(' ', 'attempt', hex(account), hex(network),
+		owed_until, closed_until, known_until, ends_at) FROM attempts`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range attempts {
+		fmt.Fprintln(&b, a)
 	}
 	events, err := s.Events(t.Context(), 0, 100)
 	if err != nil {

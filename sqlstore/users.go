@@ -9,11 +9,11 @@ import (
 	"github.com/pawlauth/pawl/account"
 )
 
-const userColumns = `id, name, display, hash, disabled, created_at, password_changed_at`
+const userColumns = `id, name, display, hash, disabled, created_at, password_changed_at, last_sign_in_at`
 
 func scanUser(rows interface{ Scan(...any) error }) (u account.User, err error) {
 	return u, rows.Scan(&u.ID, &u.Name, &u.Display, (*string)(&u.Hash), flag{&u.Disabled},
-		stamp{&u.CreatedAt}, stamp{&u.PasswordChangedAt})
+		stamp{&u.CreatedAt}, stamp{&u.PasswordChangedAt}, stamp{&u.LastSignIn})
 }
 
 var errUserID = errors.New("a user with that id exists already")
@@ -22,7 +22,7 @@ var errUserID = errors.New("a user with that id exists already")
 func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 	return s.write(ctx, "create user", func(tx *tx) error {
 		now := tx.now.UnixMicro()
-		err := tx.one(account.ErrNameTaken, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+		err := tx.one(account.ErrNameTaken, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
 			ON CONFLICT (name) DO NOTHING`, u.ID, u.Name, u.Display, string(u.Hash), u.Disabled, now, now)
 		if isTaken(err) {
 			return errUserID
@@ -52,11 +52,30 @@ func (s *Store) user(ctx context.Context, query, key string) (account.User, erro
 	return u, nil
 }
 
+const (
+	sqlNewPassword = `UPDATE users SET hash = ?, password_changed_at = max(?, password_changed_at + 1) WHERE id = ?`
+	sqlSignedIn    = `UPDATE users SET last_sign_in_at = ?, hash = coalesce(?, hash) WHERE id = ?`
+	unchanged      = ` AND disabled = 0 AND password_changed_at = ?`
+)
+
 // SetPassword implements [account.Store].
 func (s *Store) SetPassword(ctx context.Context, id string, hash account.Hash) error {
 	return s.write(ctx, "set password", func(tx *tx) error {
-		return tx.one(account.ErrNotFound, `UPDATE users SET hash = ?, password_changed_at = ? WHERE id = ?`,
-			string(hash), tx.now.UnixMicro(), id)
+		return tx.one(account.ErrNotFound, sqlNewPassword, string(hash), tx.now.UnixMicro(), id)
+	})
+}
+
+// ChangePassword implements [account.Store].
+func (s *Store) ChangePassword(ctx context.Context, u account.User, hash account.Hash) error {
+	return s.write(ctx, "change password", func(tx *tx) error {
+		return tx.one(account.ErrNotFound, sqlNewPassword+unchanged, string(hash), tx.now.UnixMicro(), u.ID, u.PasswordChangedAt.UnixMicro())
+	})
+}
+
+// SignedIn implements [account.Store].
+func (s *Store) SignedIn(ctx context.Context, u account.User, hash account.Hash) error {
+	return s.write(ctx, "stamp sign-in", func(tx *tx) error {
+		return tx.one(account.ErrNotFound, sqlSignedIn+unchanged, tx.now.UnixMicro(), orNull(string(hash)), u.ID, u.PasswordChangedAt.UnixMicro())
 	})
 }
 
