@@ -35,7 +35,7 @@ type Accounts struct {
 
 // New returns Accounts, or every fault of the options at once. It makes one hash.
 func New(o Options) (*Accounts, error) {
-	faults := []error{o.Rules.check()}
+	faults := []error{o.Rules.Validate()}
 	if o.Store == nil || o.Hasher == nil || o.Key == [32]byte{} {
 		faults = append(faults, errors.New("accounts need a store, a hasher and a key; give all three"))
 	}

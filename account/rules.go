@@ -71,7 +71,8 @@ const maxMinLength = 64
 // minWordRunes is the least length of a name that counts as one: shorter ones are in half of all words.
 const minWordRunes = 3
 
-func (r Rules) check() error {
+// Validate returns what no rule may be.
+func (r Rules) Validate() error {
 	if r.MinLength != 0 && (r.MinLength < MinPasswordRunes || r.MinLength > maxMinLength) {
 		return fmt.Errorf("a least password length of %d: give %d to %d, or 0 for %d", r.MinLength, MinPasswordRunes, maxMinLength, MinPasswordRunes)
 	}
