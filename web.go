@@ -1,19 +1,28 @@
 package pawl
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
+	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/pages"
 )
+
+// A Brand is how the pages look like yours.
+type Brand = pages.Brand
 
 // web is the part of a Pawl that speaks HTTP.
 type web struct {
-	guard *httpauth.Guard
-	api   *httpapi.API
+	guard   *httpauth.Guard
+	api     *httpapi.API
+	handler http.Handler // of the API and the pages
 }
 
 // site says where Pawl lives and whose forwarded headers it believes.
@@ -33,11 +42,31 @@ func networks(prefixes []netip.Prefix) []string {
 
 // surface is the part of the API's options that an operator chooses.
 func (o Options) surface() httpapi.Options {
-	return httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.Prefix + "/signin",
-		Clients: o.Clients, RenewalRate: o.RenewalRate}
+	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, Clients: o.Clients,
+		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions}
+	if !o.WithoutPages {
+		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.signInPath()), o.Prefix+"/renew"
+	}
+	return out
 }
 
-// wireHTTP makes the guard and the API over the core.
+// signInPath is where Pawl's own sign-in page is.
+func (o Options) signInPath() string { return o.Prefix + "/signin" }
+
+// rules are what new passwords must satisfy. Whoever guesses tries the names
+// of the site first.
+func (o Options) rules() account.Rules {
+	rules := account.Rules{MinLength: o.MinPassword, Words: []string{o.Brand.Name}}
+	for _, origin := range o.Origins {
+		if u, err := url.Parse(origin); err == nil {
+			labels := strings.Split(u.Hostname(), ".")
+			rules.Words = append(rules.Words, labels[:max(1, len(labels)-1)]...) // half the world ends in com
+		}
+	}
+	return rules
+}
+
+// wireHTTP makes the guard, the API and the pages over the core.
 func (p *Pawl) wireHTTP() (web, error) {
 	o := p.options
 	site, proxies, err := o.site()
@@ -55,15 +84,42 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil {
 		return web{}, err
 	}
+	var shown *pages.Pages
 	surface := o.surface()
 	surface.Engine, surface.Guard, surface.Accounts, surface.Keys = p.engine, guard, p.accounts, p.ring
+	if !o.WithoutPages {
+		surface.Page = func(w http.ResponseWriter, r *http.Request, d httpapi.Description) { shown.Error(w, r, d) }
+	}
 	api, err := httpapi.New(surface)
-	return web{guard: guard, api: api}, err
+	if err != nil || o.WithoutPages {
+		return web{guard, api, api}, err
+	}
+	shown, err = pages.New(pages.Options{API: api, Home: o.Home, MinPassword: o.MinPassword, Brand: o.Brand})
+	if err != nil || o.SignInPage == "" {
+		return web{guard, api, shown}, err
+	}
+	return web{guard, api, o.toOwnSignIn(shown)}, nil
+}
+
+// toOwnSignIn leads whoever opens Pawl's sign-in page, as the other pages do,
+// to the program's own.
+func (o Options) toOwnSignIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != o.signInPath() || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		to := url.URL{Path: o.SignInPage, RawQuery: r.URL.RawQuery}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", to.String())
+		w.WriteHeader(http.StatusSeeOther)
+	})
 }
 
 // Protect lets only requests of signed-in users through to next; see
-// [PrincipalFrom]. Others get an answer: a navigation of a browser is sent to
-// sign in, anything else gets a problem document.
+// [PrincipalFrom]. Others get an answer. A browser that opens a page is sent
+// through the renewal page if its access token has expired, and to sign in if
+// nobody is signed in; anything else gets a problem document.
 func (p *Pawl) Protect(next http.Handler) http.Handler {
 	return p.web.guard.Protect(next, p.web.api.Refuse)
 }
