@@ -1,0 +1,172 @@
+package pages
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/httpauth"
+)
+
+// Options are what the pages are made of. API is required; its prefix is that
+// of the pages.
+type Options struct {
+	_ struct{} // only fields by name
+
+	API *httpapi.API
+	// Home is the path to go to after a sign-in that was not on the way
+	// anywhere; empty: "/".
+	Home string
+	// SignedOut is the path to go to after a sign-out; empty: the page that
+	// says so. It is on this site, since browsers do not follow a form
+	// elsewhere (form-action).
+	SignedOut string
+	// MinPassword is how many characters a new password must have, to tell it
+	// beforehand; zero: [account.MinPasswordRunes]. What counts is the rules of
+	// the accounts.
+	MinPassword int
+	Brand       Brand
+}
+
+// Pages serves the pages. It is safe for concurrent use.
+type Pages struct {
+	Options
+	api       *httpapi.API
+	site      site
+	tongues   *tongues
+	templates map[string]*template.Template
+	assets    map[string]asset
+	table     map[string]page
+}
+
+// A page is one line of the table.
+type page struct {
+	get  func(*Pages, visit)
+	post func(*Pages, visit) // nil: there is nothing to send
+}
+
+// New checks the options and returns the pages, or every fault at once.
+func New(o Options) (*Pages, error) {
+	o.Home = cmp.Or(o.Home, "/")
+	o.MinPassword = cmp.Or(o.MinPassword, account.MinPasswordRunes)
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	p := &Pages{Options: o, api: o.API}
+	var err error
+	if p.site, p.assets, err = loadSite(o.API.Prefix, o.Home, o.Brand); err != nil {
+		return nil, fmt.Errorf("pages: assets: %w", err)
+	}
+	if p.tongues, err = loadTongues(); err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	if p.templates, err = loadTemplates(); err != nil {
+		return nil, fmt.Errorf("pages: templates: %w", err)
+	}
+	p.SignedOut = cmp.Or(o.SignedOut, p.site.Path("/signed-out"))
+	p.table = p.makeTable()
+	return p, nil
+}
+
+func (o Options) check() error {
+	var faults []error
+	if o.API == nil {
+		faults = append(faults, errors.New("API is missing"))
+	}
+	for name, path := range map[string]string{"home": o.Home, "signed-out": o.SignedOut} {
+		if _, ok := httpauth.LocalPath(path); path != "" && !ok {
+			faults = append(faults, fmt.Errorf("%s path %q is not a plain path on this site", name, path))
+		}
+	}
+	return errors.Join(append(faults, o.Brand.Validate())...)
+}
+
+func (p *Pages) makeTable() map[string]page {
+	table := make(map[string]page)
+	for below, page := range map[string]page{
+		"/signin":     {(*Pages).showSignIn, (*Pages).signIn},
+		"/signup":     {(*Pages).showSignUp, (*Pages).signUp},
+		"/signout":    {(*Pages).showSignOut, (*Pages).signOut},
+		"/signed-out": {(*Pages).showSignedOut, nil},
+		"/devices":    {(*Pages).showDevices, (*Pages).endDevice},
+		"/password":   {(*Pages).showPassword, (*Pages).changePassword},
+		"/renew":      {(*Pages).showRenewal, (*Pages).renew},
+	} {
+		table[p.site.Path(below)] = page
+	}
+	return table
+}
+
+// Has reports whether a path is one of the pages or of their assets.
+func (p *Pages) Has(path string) bool {
+	_, isPage := p.table[path]
+	_, isAsset := p.assets[path]
+	return isPage || isAsset
+}
+
+// Paths returns the paths of the pages, without the assets, sorted.
+func (p *Pages) Paths() []string { return slices.Sorted(maps.Keys(p.table)) }
+
+// ServeHTTP serves a page or an asset. A request that is neither for a page
+// nor the form of one is for the API, which has routes of the same paths for
+// whoever sends JSON.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	asset, isAsset := p.assets[r.URL.Path]
+	page, isPage := p.table[r.URL.Path]
+	sends := isPage && page.post != nil && r.Method == http.MethodPost && isForm(r)
+	// Another spelling of a path is another path, to us as to every proxy.
+	if r.URL.RawPath != "" || !sends && !(reads && (isPage || isAsset)) {
+		p.api.ServeHTTP(w, r)
+		return
+	}
+	v := visit{w, r, p.tongues.of(r)}
+	defer p.survive(v)
+	if isAsset {
+		p.serveAsset(v, asset)
+		return
+	}
+	w.Header().Add("Vary", vary)
+	if err := p.api.Guard.Admit(r); err != nil {
+		p.fail(v, err)
+		return
+	}
+	if sends {
+		page.post(p, v)
+	} else {
+		page.get(p, v)
+	}
+}
+
+// isForm tells what a page sends from what a program does.
+func isForm(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && media == formMedia
+}
+
+// survive answers a panic with the page for what nobody foresaw. Its value may
+// hold what a browser sent, so only its type is logged.
+func (p *Pages) survive(v visit) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	if value == http.ErrAbortHandler {
+		panic(value)
+	}
+	p.api.Log.LogAttrs(v.r.Context(), slog.LevelError, "page panicked",
+		slog.String("panic", fmt.Sprintf("%T", value)), slog.String("stack", string(debug.Stack())))
+	p.fail(v, errPanic)
+}
+
+// errPanic is described by no table on purpose.
+var errPanic = errors.New("pages: a page panicked")
