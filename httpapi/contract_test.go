@@ -31,7 +31,7 @@ import (
 //
 // $name in a request stands for that member of an earlier JSON answer.
 //
-// Rows: 1-4, 11, 12, 15, 18-21, 24, 26, 30, 58, 99, 102, 103, 104, 111, 112, 118, 121, 124, 125, 137, 139, 142.
+// Rows: 1-4, 11, 12, 15, 18-21, 24, 26, 30, 58, 99, 102, 103, 104, 111, 112, 118, 121, 124, 125, 137, 139, 141, 142, 147, 166.
 func TestContract(t *testing.T) {
 	files, err := filepath.Glob("testdata/contract/*.txt")
 	if err != nil || len(files) == 0 {
@@ -43,7 +43,7 @@ func TestContract(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &player{world: newWorld(t), jar: map[string]string{}, members: map[string]string{}}
+			p := &player{world: newWorld(t, change{api: signup}), jar: map[string]string{}, members: map[string]string{}}
 			for n, line := range strings.Split(string(text), "\n") {
 				p.line = fmt.Sprintf("%s:%d", file, n+1)
 				p.play(line)

@@ -28,6 +28,9 @@ func unsafeCalls(w *world) []struct {
 		{"logout of nobody", "POST", "/auth/logout", "", nil, 204},
 		{"end a session", "DELETE", "/auth/sessions/" + other.Row.ID.String(), "", []string{cookies(s)}, 204},
 		{"end others", "POST", "/auth/sessions/end-others", "", []string{cookies(s)}, 204},
+		{"change the password", "POST", "/auth/password", passwordBody(password, "another long password"), []string{jsonType, cookies(s)}, 204},
+		{"sign up", "POST", "/auth/signup", loginBody("eve", password, ""), []string{jsonType}, 200},
+		{"sign up, signed in", "POST", "/auth/signup", loginBody("eve", password, ""), []string{jsonType, cookies(s)}, 200},
 		// These are for clients and services: a page that names no client is
 		// refused for that, if not before.
 		{"revoke", "POST", "/auth/revoke", "token=" + s.Refresh.Reveal(), []string{formType, cookies(s)}, 401},
@@ -36,17 +39,19 @@ func unsafeCalls(w *world) []struct {
 	}
 }
 
-// Rows: 24, 25, 26, 27, 28, 29, 30, 43, 148, A11, A12, A13, A14, A18.
+// Cookies are attached by hand, as if there were no SameSite.
+//
+// Rows: 24, 25, 26, 27, 28, 29, 30, 35, 39, 43, 148, A11, A12, A13, A14, A18.
 func TestEveryUnsafeRouteProvesItsOrigin(t *testing.T) {
 	const twice = "twice"
 	names := []string{}
-	for _, c := range unsafeCalls(newWorld(t)) {
+	for _, c := range unsafeCalls(newWorld(t, change{api: signup})) {
 		names = append(names, c.name)
 	}
 	for i, name := range names {
 		for _, site := range []string{"", "same-origin", "same-site", "cross-site", "none", "bogus", twice} {
 			for _, from := range []string{"", origin, "http://app.example", "https://app.example:8443", "https://app.example.evil.example", spa, "null", twice} {
-				w := newWorld(t)
+				w := newWorld(t, change{api: signup})
 				c := unsafeCalls(w)[i]
 				headers := append([]string{}, c.headers...)
 				for header, value := range map[string]string{"Sec-Fetch-Site": site, "Origin": from} {
@@ -104,6 +109,27 @@ func TestOldBrowsersProveTheOriginWithTheCSRFToken(t *testing.T) {
 	if w.alive(s.Row.ID) {
 		t.Error("the session lives")
 	}
+}
+
+// In token mode what uses a session proves it knows the session's token; what
+// works without a session, or with one that a page knows no token of, does not.
+//
+// Rows: 42.
+func TestTokenModeWantsTheTokenWithEveryUseOfASession(t *testing.T) {
+	mode := change{guard: func(o *httpauth.Options) { o.RequireCSRFToken = true }, api: signup}
+	wants := map[string]bool{"end a session": true, "end others": true, "change the password": true, "revoke": true, "token": true, "introspect": true}
+	for i, named := range unsafeCalls(newWorld(t, mode)) {
+		w := newWorld(t, mode)
+		c := unsafeCalls(w)[i]
+		got := w.do(c.method, c.path, c.body, append(c.headers, fromPage)...)
+		if refused := got.Code == 403; refused != wants[named.name] || !refused && got.Code != c.status {
+			t.Errorf("%s without a token: %d %s", named.name, got.Code, got.Body)
+		}
+	}
+	w := newWorld(t, mode)
+	s := w.start()
+	w.do("POST", "/auth/sessions/end-others", "", fromPage, cookies(s)).want(403, "csrf_token_required")
+	w.do("POST", "/auth/sessions/end-others", "", fromPage, cookies(s), httpauth.CSRFHeader+": "+w.Guard.CSRF.Token(s.Row.ID)).want(204, "")
 }
 
 // Rows: 30, 60, 254, A15.

@@ -33,7 +33,8 @@ func (a *API) password(w http.ResponseWriter, r *http.Request) error {
 // to: a copy of the old ones is worth nothing any more (§7.2.4).
 //
 // The error, if any, is for [Describe]; then nothing was written. If it says
-// that the service could not answer, the password may have changed.
+// that the service could not answer, the password may have changed without the
+// other sessions having ended.
 func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, next account.Password) error {
 	p, err := a.identifyUse(r)
 	if err != nil {
@@ -42,6 +43,14 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	r, cancel := bounded(r)
 	defer cancel()
 	from := a.Guard.Proxies.Origin(r)
+	// What can fail is asked before the password changes.
+	row, _, err := a.Engine.Get(r.Context(), p.Session)
+	if err != nil {
+		return err
+	}
+	if row.Ended() {
+		return verify.ErrRevoked // the feed will say so in a moment
+	}
 	user, err := a.changePassword(r, p, current, next)
 	if err != nil {
 		return err
@@ -52,10 +61,6 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	// not stay for that.
 	ctx := context.WithoutCancel(r.Context())
 	_, err = a.Engine.End(ctx, session.Selection{User: p.UserID, Except: p.Session}, session.ReasonPassword, "", from)
-	if err != nil {
-		return err
-	}
-	row, _, err := a.Engine.Get(ctx, p.Session)
 	if err != nil {
 		return err
 	}

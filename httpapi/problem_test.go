@@ -206,7 +206,7 @@ func TestAnAbortedAnswerIsNoFault(t *testing.T) {
 func TestAFailingStoreNeverMeansYes(t *testing.T) {
 	for _, method := range []string{"Create", "Load", "Replace", "End", "List"} {
 		w := newWorld(t)
-		s, app, other := w.start(), w.start(bearerSession), w.start()
+		s, app, other, replaced := w.start(), w.start(bearerSession), w.start(), w.start()
 		w.wait(80 * 1e9)
 		w.must(w.revoked.Poll(t.Context(), w.now))
 		w.store.fail(method)
@@ -214,9 +214,12 @@ func TestAFailingStoreNeverMeansYes(t *testing.T) {
 			needs []string
 			call  func() answer
 		}{
-			"login": {[]string{"Create", "Load"}, func() answer { return w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage) }},
-			"replace": {[]string{"Create", "Load", "End"}, func() answer {
-				return w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage, cookies(s))
+			"login": {[]string{"Create", "Load", "List"}, func() answer { return w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage) }},
+			"password": {[]string{"Load", "End"}, func() answer {
+				return w.do("POST", "/auth/password", passwordBody(password, password), jsonType, fromPage, cookies(replaced))
+			}},
+			"replace": {[]string{"Create", "Load", "End", "List"}, func() answer {
+				return w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage, cookies(replaced))
 			}},
 			"refresh": {[]string{"Load", "Replace"}, func() answer { return w.do("POST", "/auth/refresh", "", fromPage, cookies(s)) }},
 			"token": {[]string{"Load", "Replace"}, func() answer {
@@ -247,7 +250,7 @@ func TestAFailingStoreNeverMeansYes(t *testing.T) {
 
 // Rows: 3, 128, 238, 241, A92, A93.
 func TestNoSecretIsLoggedOrAnswered(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, change{api: signup})
 	s, app := w.start(), w.start(bearerSession)
 	var answers strings.Builder
 	add := func(a answer) {
@@ -258,6 +261,8 @@ func TestNoSecretIsLoggedOrAnswered(t *testing.T) {
 		w.store.fail(store...)
 		add(w.do("POST", "/auth/login", loginBody(canary, canary, ""), jsonType, fromPage, "User-Agent: a\r\n{\"level\":\"ERROR\"}"))
 		add(w.do("POST", "/auth/login", loginBody("ada", canary, `,"client_id":"`+canary+`"`), jsonType, fromPage))
+		add(w.do("POST", "/auth/signup", loginBody(canary, canary, ""), jsonType, fromPage))
+		add(w.do("POST", "/auth/password", passwordBody(canary, canary), jsonType, fromPage, cookies(s)))
 		add(w.do("POST", "/auth/login", `{"`+canary+`":1}`, jsonType, fromPage))
 		add(w.do("GET", "/auth/"+canary+"?token="+canary, "", "Authorization: Bearer "+canary))
 		add(w.do("GET", "/auth/session", "", "Cookie: "+accessPair(canary)))
