@@ -1,6 +1,13 @@
 // Package httpapi owns the endpoint side of HTTP: the routes below the prefix
-// (sign-in, renewal, sign-out, the list of devices, OAuth's token, revoke and
-// introspect, forward auth) and the two public documents.
+// (sign-in, sign-up, renewal, sign-out, password, the list of devices, OAuth's
+// token, revoke and introspect, forward auth) and the two public documents.
+//
+// What a form or a program needs as well is a method of [API]: SignIn, SignUp,
+// Start, SignOut, Renew, ChangePassword, Viewer, Devices, EndDevice and
+// EndOtherDevices. Each judges its request, does the whole thing, and writes
+// only cookies; the JSON routes read a body, call the same code, and answer.
+// [Describe] tells a page about an error, [API.Refuse] answers a request with
+// one, and [API.ReturnTo] judges where to go on to.
 //
 // To follow a request, read from routes.go down: the table says what each
 // route takes, who may call it and what answers it; [API.ServeHTTP] applies

@@ -90,7 +90,8 @@ func (a *API) ReturnTo(raw string) (string, bool) {
 		return "/", false
 	}
 	path := strings.TrimSuffix(u.Path, "/")
-	for _, page := range []string{a.Options.SignIn, a.Renewal, a.Prefix + "/signup", a.Prefix + "/signout", a.Prefix + "/signed-out"} {
+	for _, page := range []string{a.Options.SignIn, a.Renewal, a.Prefix + "/signin", a.Prefix + "/renew", a.Prefix + "/signup",
+		a.Prefix + "/signout", a.Prefix + "/signed-out"} {
 		if page != "" && (path == page || strings.HasPrefix(path, page+"/")) {
 			return "/", false
 		}

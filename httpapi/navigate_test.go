@@ -112,7 +112,13 @@ func TestReturnToIsOurOwnAndNoDeadEnd(t *testing.T) {
 			t.Errorf("%q: %q, %v", raw, got, ok)
 		}
 	}
-	// Without pages of its own, an API has nowhere to loop.
+	// With a sign-in page of the program's own, ours still lead there.
+	own := newWorld(t, change{api: func(o *httpapi.Options) { o.SignIn = "/login" }})
+	for raw, good := range map[string]bool{"/login": false, "/auth/signin": false, "/auth/renew": false, "/logins": true} {
+		if _, ok := own.ReturnTo(raw); ok != good {
+			t.Errorf("%s: %v", raw, ok)
+		}
+	}
 	if _, ok := newWorld(t).ReturnTo("/private"); !ok {
 		t.Error("refused without pages")
 	}
