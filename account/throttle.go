@@ -16,14 +16,13 @@ var (
 
 	// perAccount holds for one account from all networks that it does not know, however many. 100 failures in a row are what NIST
 	// SP 800-63B-4 §3.2.2 allows before a password must be disabled; that would let any stranger lock anybody out, so here the
-	// hundredth closes for most of a day, which is after nine days of guessing without a pause, and leaves one
-	// guess a day. The first hour of an attack closes for a minute or two, so that an owner on a new network still gets in.
+	// hundredth closes for most of a day, which is after a week of guessing without a pause, and leaves one guess a day. After an hour of an attack it closes for 5 min, so that an owner on a new network still gets in.
 	perAccount = &limit{name: ReasonThrottledAccount, free: 20, first: 10 * time.Second, doubles: 6, most: 24 * time.Hour, forgive: 24 * time.Hour, worst: 100}
 
 	// perNetwork holds for one network on all accounts: the one who tries one password on each of them. An office or a mobile
 	// carrier's gateway is one network too. Of its users those who get in take their failures back, so that what is
 	// outstanding are the typing errors of a few minutes, and one more is forgiven every 5 min. Who only guesses gets
-	// about 400 guesses on the first day, then 288 a day, over all accounts together.
+	// about 430 guesses on the first day, then 288 a day, over all accounts together.
 	perNetwork = &limit{name: ReasonThrottledNetwork, free: 50, first: time.Second, doubles: 10, most: 5 * time.Minute, forgive: 5 * time.Minute, worst: 140}
 
 	// perSite holds for the /48 around an IPv6 network: that is what one customer of many providers has (RFC 6177 §2), so 65,536

@@ -30,6 +30,15 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		{"EndedContextIsNoAnswer", testEndedContext},
 		{"OneOfConcurrentCreatesWins", testConcurrentCreate},
 		{"ConcurrentChangesLoseNothing", testConcurrentChanges},
+		{"PasswordStampAlwaysMovesOn", testPasswordStamp},
+		{"SignedInStampsAndReplacesTheHash", testSignedIn},
+		{"ChangePasswordNeedsTheUserAsVerified", testChangePassword},
+		{"TallyCountsWhatIsLetIn", testTally},
+		{"TallyIsOneStep", testTallyAtOnce},
+		{"TallyOfSuccessMakesKnown", testTallySuccess},
+		{"GiveBackLeavesNothing", testGiveBack},
+		{"ForgetAttemptsLeavesKnown", testForgetAttempts},
+		{"SweepRemovesTheSurplus", testSweepSurplus},
 	} {
 		t.Run(tier.name, func(t *testing.T) { tier.test(t, open(t)) })
 	}
@@ -73,7 +82,10 @@ func requireSame(t *testing.T, got, want account.User) {
 	if !got.CreatedAt.Equal(want.CreatedAt) || !got.PasswordChangedAt.Equal(want.PasswordChangedAt) {
 		t.Errorf("times: got %v and %v, want %v and %v", got.CreatedAt, got.PasswordChangedAt, want.CreatedAt, want.PasswordChangedAt)
 	}
-	got.CreatedAt, got.PasswordChangedAt = want.CreatedAt, want.PasswordChangedAt
+	if !got.LastSignIn.Equal(want.LastSignIn) {
+		t.Errorf("last sign-in: got %v, want %v", got.LastSignIn, want.LastSignIn)
+	}
+	got.CreatedAt, got.PasswordChangedAt, got.LastSignIn = want.CreatedAt, want.PasswordChangedAt, want.LastSignIn
 	if got != want {
 		// Hashes print redacted; these are samples.
 		t.Errorf("got %+v with hash %s\nwant %+v with hash %s", got, string(got.Hash), want, string(want.Hash))
@@ -106,9 +118,13 @@ func testCreate(t *testing.T, store account.Store) {
 	other.Disabled = true
 	other.CreatedAt = got.CreatedAt.AddDate(-50, 0, 0)
 	other.PasswordChangedAt = got.CreatedAt.AddDate(50, 0, 0)
+	other.LastSignIn = got.CreatedAt.AddDate(50, 0, 0)
 	stored := mustCreate(t, store, other)
 	if !stored.Disabled {
 		t.Error("created as disabled, stored as enabled")
+	}
+	if !stored.LastSignIn.IsZero() {
+		t.Errorf("who was never signed in was at %v", stored.LastSignIn)
 	}
 	if stored.CreatedAt.Before(got.CreatedAt) || !stored.PasswordChangedAt.Equal(stored.CreatedAt) {
 		t.Errorf("the caller's times were stored: %v and %v", stored.CreatedAt, stored.PasswordChangedAt)
@@ -261,6 +277,11 @@ func testEndedContext(t *testing.T, store account.Store) {
 	answers["SetPassword"] = store.SetPassword(ended, user.ID, user.Hash)
 	answers["SetDisabled"] = store.SetDisabled(ended, user.ID, false)
 	answers["CreateUser"] = store.CreateUser(ended, sample(2))
+	answers["SignedIn"] = store.SignedIn(ended, user, "")
+	answers["ChangePassword"] = store.ChangePassword(ended, user, user.Hash)
+	answers["ForgetAttempts"] = store.ForgetAttempts(ended, account.Tag{1})
+	_, answers["Tally"] = store.Tally(ended, attempt(1, 1).Take())
+	_, answers["SweepAttempts"] = store.SweepAttempts(ended, 1, 1)
 	for method, err := range answers {
 		if err == nil || errors.Is(err, account.ErrNotFound) || errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("%s with an ended context: got %v, want an error that is no sentinel", method, err)
