@@ -39,3 +39,9 @@ func Compose(params Params, salt, tag []byte) Hash {
 
 // NewUserID is newUserID.
 var NewUserID = newUserID
+
+// CommonPasswords are the embedded ones, and Fold is fold.
+var (
+	CommonPasswords = commonPasswords
+	Fold            = fold
+)
