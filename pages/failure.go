@@ -24,8 +24,10 @@ type notice struct {
 }
 
 // Error answers with the page for a failure, in the language of the browser.
-// It is for [httpapi.Options].Page.
+// It is for [httpapi.Options].Page, which is called with what the answer
+// depends on already said.
 func (p *Pages) Error(w http.ResponseWriter, r *http.Request, d httpapi.Description) {
+	w.Header().Add("Vary", "Accept-Language")
 	p.showFailure(visit{w, r, p.tongues.of(r)}, d)
 }
 

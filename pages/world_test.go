@@ -175,6 +175,7 @@ type browser struct {
 	language string
 	headers  map[string]string // in place of the usual ones; empty: left out
 	refuses  bool              // cookies
+	serve    http.Handler      // nil: the world
 }
 
 func (w *world) browser() *browser {
@@ -228,7 +229,11 @@ func (b *browser) send(method, path, body string) answer {
 		r.Header.Set("Cookie", strings.Join(pairs, "; "))
 	}
 	rec := httptest.NewRecorder()
-	b.ServeHTTP(rec, r)
+	if b.serve != nil {
+		b.serve.ServeHTTP(rec, r)
+	} else {
+		b.ServeHTTP(rec, r)
+	}
 	for _, c := range rec.Result().Cookies() {
 		switch {
 		case c.MaxAge < 0:
@@ -286,6 +291,18 @@ func (a answer) leads(to string) answer {
 	}
 	return a
 }
+
+// show is the page for a failure.
+func (b *browser) show(d httpapi.Description) answer {
+	b.serve = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", httpauth.Vary)
+		b.Error(w, r, d)
+	})
+	defer func() { b.serve = nil }()
+	return b.get("/app")
+}
+
+func escape(text string) string { return url.QueryEscape(text) }
 
 var markup = regexp.MustCompile(`<[^>]*>`)
 
