@@ -172,7 +172,7 @@ func TestLoginGoesOnWithoutANewHash(t *testing.T) {
 	})
 }
 
-// Rows: 168, 169, A84
+// Rows: 168, 169
 func TestSignUpIsLimitedByNetwork(t *testing.T) {
 	for what, c := range map[string]struct {
 		from func(n int) netip.Addr

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/pawlauth/pawl"
@@ -107,6 +108,29 @@ func (o *Operator) Enable(ctx context.Context, user account.User) error {
 		return err
 	}
 	return o.record(ctx, session.Event{Type: session.EventUserEnabled, UserID: user.ID})
+}
+
+// Hold returns how sign-ins of a user from networks that are new to the
+// account are held up, because of failures.
+func (o *Operator) Hold(ctx context.Context, user account.User) (account.Hold, error) {
+	accounts, err := o.accounts()
+	if err != nil {
+		return account.Hold{}, err
+	}
+	return accounts.Hold(ctx, user.Name)
+}
+
+// Unlock forgives the failed sign-ins of a user. If from is valid, it lets the
+// user in from that network whatever strangers do to the account elsewhere.
+func (o *Operator) Unlock(ctx context.Context, user account.User, from netip.Addr) error {
+	accounts, err := o.accounts()
+	if err != nil {
+		return err
+	}
+	if err := accounts.Unlock(ctx, user.Name, from); err != nil {
+		return err
+	}
+	return o.record(ctx, session.Event{Type: session.EventUserUnlocked, UserID: user.ID})
 }
 
 // Sessions returns one page of sessions; see [session.Query].

@@ -26,6 +26,7 @@ const (
 	EventUserAdded       EventType = "user_added"
 	EventUserDisabled    EventType = "user_disabled"
 	EventUserEnabled     EventType = "user_enabled"
+	EventUserUnlocked    EventType = "user_unlocked"
 	EventPasswordSet     EventType = "password_set"
 	EventKeyPublished    EventType = "key_published"
 	EventKeyActivated    EventType = "key_activated"
