@@ -17,7 +17,7 @@ var ladder = []string{
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
 	"sqlstore", "httpauth", "httpapi", ".", "server", "cmd/pawl",
-	"internal/archtest",
+	"internal/archtest", "internal/browsertest",
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
@@ -216,6 +216,8 @@ func TestNoOpenEndsInTheTree(t *testing.T) {
 var dependencies = []string{
 	"github.com/BurntSushi/toml",
 	"github.com/alecthomas/kong",
+	"github.com/chromedp/cdproto",
+	"github.com/chromedp/chromedp",
 	"github.com/go-jose/go-jose/v4",
 	"github.com/go-json-experiment/json",
 	"github.com/google/go-cmp",
