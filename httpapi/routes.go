@@ -89,7 +89,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.survive(w, r)
 	a.harden(w, r)
 	w.Header().Add("Vary", httpauth.Vary+", Sec-Fetch-Dest")
-	rt := &route{fails: (*API).refuseProblem}
+	rt := &route{fails: (*API).Refuse}
 	err := a.Guard.Admit(r)
 	if err == nil {
 		if found, ok := a.find(r); ok {

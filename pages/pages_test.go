@@ -377,3 +377,13 @@ func TestNavigationIsLedThroughThePages(t *testing.T) {
 func httpauthCookieFree(a answer) bool {
 	return !strings.Contains(a.Body.String(), httpauth.AccessCookie) && len(a.Result().Cookies()) == 0
 }
+
+func TestAnUnknownPathIsAPageForPeopleAndAProblemForPrograms(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.get("/auth/nothing").want(404, "Page not found", "Error 404, not_found")
+	b.headers["Sec-Fetch-Mode"], b.headers["Sec-Fetch-Dest"], b.headers["Accept"] = "cors", "empty", "*/*"
+	if a := b.get("/auth/nothing"); a.Code != 404 || a.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %v", a.Code, a.Header())
+	}
+}
