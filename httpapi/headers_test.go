@@ -15,7 +15,7 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-// Rows: 20, 38, 50, 51, 53, 54, 56, 58, 59, 247, 255, A91.
+// Rows: 20, 38, 40, 50, 51, 53, 54, 56, 58, 59, 247, 255, A91.
 func TestEveryAnswerIsHardened(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()

@@ -37,9 +37,6 @@ func (a *API) admitTransport(r *http.Request) error {
 	if err := a.Guard.Admit(r); err != nil {
 		return err
 	}
-	if err := httpauth.CheckFetchHeaders(r.Header); err != nil {
-		return err
-	}
 	return httpauth.CheckOneCredential(r)
 }
 

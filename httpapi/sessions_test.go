@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 )
@@ -95,6 +96,10 @@ func TestASessionThatEndedElsewhereIsOverAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.do("GET", "/auth/session", "", cookies(s)).want(401, "login_required")
+	w.do("POST", "/auth/password", passwordBody(password, "another long password"), jsonType, fromPage, cookies(s)).want(401, "login_required")
+	if _, err := w.accounts.Authenticate(t.Context(), "ada", account.NewPassword(password), testAddr); err != nil {
+		t.Errorf("the password was changed by a session that is over: %v", err)
+	}
 	w.do("GET", "/auth/verify", "", "Authorization: Bearer "+s.Access.Reveal()).want(204, "")
 	w.wait(250 * time.Millisecond)
 	w.do("GET", "/auth/verify", "", "Authorization: Bearer "+s.Access.Reveal()).want(401, "login_required")

@@ -318,6 +318,8 @@ func TestDevicesAreToldInOurOwnWords(t *testing.T) {
 		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36":                                 "Chrome on ChromeOS",
 		"curl/8.14.1":                       "curl",
 		"":                                  "Unknown device",
+		"Go-http-client/2.0":                "Unknown device",
+		"Mozilla/5.0 (Windows NT 10.0)":     "Windows",
 		"<script>alert(1)</script>":         "Unknown device",
 		"Call-me-on-555-0100/1.0":           "Unknown device",
 		"Mozilla/5.0 (Linux; YourBank) x/1": "Linux",
