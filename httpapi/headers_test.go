@@ -195,6 +195,11 @@ func TestOptionsAreCheckedWhole(t *testing.T) {
 		"a quote in a scope":      func(o *httpapi.Options) { o.Clients[0].Scope = `a"b` },
 		"a line break in a scope": func(o *httpapi.Options) { o.Web.Scope = "a\r\nSet-Cookie: x" },
 		"web with an origin":      func(o *httpapi.Options) { o.Web.Origins = []string{origin} },
+		"renewal elsewhere":       func(o *httpapi.Options) { o.SignIn, o.Renewal = "/auth/signin", "//evil.example" },
+		"renewal without sign-in": func(o *httpapi.Options) { o.Renewal = "/auth/renew" },
+		"renewal as sign-in":      func(o *httpapi.Options) { o.SignIn, o.Renewal = "/auth/signin", "/auth/signin" },
+		"no session at all":       func(o *httpapi.Options) { o.MaxSessions = -1 },
+		"too many sessions":       func(o *httpapi.Options) { o.MaxSessions = 501 },
 		"a negative recent login": func(o *httpapi.Options) { o.RecentLogin = -1 },
 	} {
 		o := w.Options
