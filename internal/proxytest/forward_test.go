@@ -5,8 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/token"
 )
 
 // identity are the headers by which the application knows who asks.
@@ -196,7 +201,7 @@ func TestRefusalsArePawlsOwn(t *testing.T) {
 		}
 	}
 	a := w.do("POST", "/", strings.Repeat("x", 100_000), navigation...)
-	if a.StatusCode != 401 || a.problem() != "login_required" {
+	if a.StatusCode != 403 || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("a form: %s %s", a.Status, a.text)
 	}
 	a = w.do("HEAD", "/", "", "Accept: */*")
@@ -206,6 +211,57 @@ func TestRefusalsArePawlsOwn(t *testing.T) {
 	if seen, _ := w.app.take(); len(seen) != 0 {
 		t.Errorf("%d requests reached the application", len(seen))
 	}
+}
+
+// A page whose access token has expired is led to its renewal, with the way
+// back; a call is told that it needs a login.
+//
+// Rows: 253
+func TestExpiredPageIsRenewed(t *testing.T) {
+	w := newWorld(t)
+	access, _ := w.signIn()
+	if a := w.do("GET", "/", "", access); a.StatusCode != 200 {
+		t.Fatalf("fresh: %s", a.Status)
+	}
+	expired := w.expire(access)
+	a := w.do("GET", "/report?from=1&to=2", "", append(navigation, expired)...)
+	if at := a.Header.Get("Location"); a.StatusCode != 303 || !strings.HasPrefix(at, "/auth/renew?") || !strings.Contains(at, "return_to=%2Freport%3Ffrom%3D1%26to%3D2") {
+		t.Errorf("expired: %s to %q", a.Status, at)
+	}
+	for _, path := range []string{a.Header.Get("Location"), "/auth/signin"} {
+		led := w.do("GET", path, "", navigation...)
+		if led.StatusCode != 200 || !strings.HasPrefix(led.Header.Get("Content-Type"), "text/html") || !strings.Contains(led.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %s %v", path, led.Status, led.Header)
+		}
+	}
+	a = w.do("GET", "/report", "", expired, "Accept: application/json")
+	if a.StatusCode != 401 || a.problem() != "login_required" || a.Header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
+		t.Errorf("expired, as a call: %s %v", a.Status, a.Header)
+	}
+	if seen, _ := w.app.take(); len(seen) != 1 {
+		t.Errorf("%d requests reached the application", len(seen))
+	}
+}
+
+// expire returns the access cookie as it would be an hour from now: the same
+// claims, an hour older, signed by the same key.
+func (w *world) expire(cookie string) string {
+	w.t.Helper()
+	name, raw, _ := strings.Cut(cookie, "=")
+	segments, err := token.SplitAccess(raw)
+	w.must(err)
+	claims, err := token.DecodeClaims(segments.Payload)
+	w.must(err)
+	claims.IssuedAt, claims.Expires, claims.AuthTime = claims.IssuedAt-3600, claims.Expires-3600, claims.AuthTime-3600
+	data, err := pawl.OpenData(w.t.Context(), w.data, "", false)
+	w.must(err)
+	defer data.Close()
+	ring, err := keyring.Open(w.t.Context(), data.Store, data.Master, keyring.Options{
+		Algorithm: keyring.EdDSA, Rotation: 720 * time.Hour, Publication: time.Hour, TokenLife: time.Hour})
+	w.must(err)
+	old, err := token.EncodeAccess(claims, ring.Signer())
+	w.must(err)
+	return name + "=" + old.Reveal()
 }
 
 // When Pawl cannot say yes, nobody gets through, and the client is told what
