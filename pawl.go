@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/pawlauth/pawl/account"
@@ -63,8 +64,8 @@ type Options struct {
 	// the oldest beyond it. Zero: [httpapi.DefaultMaxSessions].
 	MaxSessions int
 	// MinPassword is how many characters a new password must have, 8 to 64;
-	// zero: 8. NIST SP 800-63B-4 §3.1.1.2 wants 15 where the password is all
-	// that a user logs in by.
+	// zero: 8, or 15 with a policy after NIST SP 800-63B-4, which wants no less
+	// where the password is all that a user logs in by (§3.1.1.2).
 	MinPassword int
 	// AllowSignup lets everybody make an account.
 	AllowSignup bool
@@ -103,6 +104,9 @@ func (o Options) withDefaults() Options {
 	if o.Policy == (session.Policy{}) {
 		o.Policy, _ = session.Preset("default")
 	}
+	if o.MinPassword == 0 && o.needsLongPasswords() {
+		o.MinPassword = singleFactorPassword
+	}
 	if o.Keys == (keyring.Options{}) {
 		o.Keys = keyring.Options{Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour}
 	}
@@ -118,6 +122,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// singleFactorPassword is the least length of a password that is all a user
+// logs in by, in characters (NIST SP 800-63B-4 §3.1.1.2).
+const singleFactorPassword = 15
+
+// needsLongPasswords: every preset but our own is after NIST.
+func (o Options) needsLongPasswords() bool { return strings.HasPrefix(o.Policy.Name, "aal") }
+
 // Validate returns every fault of the options at once, without opening
 // anything.
 func (o Options) Validate() error {
@@ -130,6 +141,9 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
 	}
 	_, _, err := o.site()
+	if o.needsLongPasswords() && o.MinPassword < singleFactorPassword {
+		faults = append(faults, fmt.Errorf("policy %q requires passwords of at least %d characters, not %d", o.Policy.Name, singleFactorPassword, o.MinPassword))
+	}
 	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings(), o.rules().Validate(), o.Brand.Validate())
 	if _, ok := httpauth.LocalPath(o.Home); !ok {
 		faults = append(faults, fmt.Errorf("home %q is not a plain path on this site", o.Home))

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -36,6 +37,13 @@ type Config struct {
 	TLSCert        string   // file, with TLSKey; empty: plain HTTP behind a proxy
 	TLSKey         string
 	LogFormat      string // "text" or "json"
+	AllowSignup    bool   // everybody may make an account
+	BrandName      string // shown on the pages
+	BrandLogo      string // file
+	BrandColour    string // "#rrggbb"
+	Home           string // path to go on to after a sign-in
+	MinPassword    int    // characters of a new password; 0: by the policy
+	MaxSessions    int    // live sessions of a user
 	Policy         session.Policy
 	Keys           keyring.Options
 }
@@ -100,9 +108,15 @@ func (c Config) Plan() (Plan, error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		fault("--data %s: %w", c.Data, err)
 	}
+	logo, err := readLogo(c.BrandLogo)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	p.options = pawl.Options{
 		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
+		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
+		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
 	}
 	// The rest is known to the packages that use it.
 	faults = append(faults, p.options.Validate())
@@ -118,6 +132,29 @@ func (c Config) forDevelopment() Config {
 		c.BearerClients = []string{"dev"}
 	}
 	return c
+}
+
+// maxLogo is above what pages take, and bounds what is read, in bytes.
+const maxLogo = 1 << 20
+
+// readLogo reads the picture, whose faults are for package pages to find.
+func readLogo(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--brand-logo: %w", err)
+	}
+	defer f.Close()
+	picture, err := io.ReadAll(io.LimitReader(f, maxLogo))
+	if err == nil && len(picture) == 0 {
+		err = errors.New("the file is empty")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--brand-logo %s: %w", path, err)
+	}
+	return picture, nil
 }
 
 func isLoopback(host string) bool {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/server/devapp"
+	"github.com/pawlauth/pawl/session"
 )
 
 // Bounds of the listeners. A request must reach its decision and an answer its
@@ -52,6 +54,10 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 	defer operations.Close()
 	m := newMetrics()
 	plan.options.Log, plan.options.Observe = log, m.observe
+	tape := &devapp.Tape{}
+	if plan.dev {
+		plan.options.Observe = func(e session.Event) { m.observe(e); tape.Observe(e) }
+	}
 	p, err := pawl.Open(ctx, plan.options)
 	if err != nil {
 		return err
@@ -62,14 +68,18 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 		}
 	}()
 	m.watch(p)
+	site := p.Handler()
 	if plan.dev {
 		if err := addDemoUser(ctx, p, plan.options.Data, out); err != nil {
+			return err
+		}
+		if site, err = devapp.New(devapp.Options{Pawl: p, Prefix: plan.options.Prefix, Tape: tape}); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(out, "pawl serves %s on %s, operations on %s\n", plan.options.Origins[0], public.Addr(), operations.Addr())
 	return serveAll(ctx, log,
-		served{newServer(m.measure(p.Handler()), log, plan), public},
+		served{newServer(m.measure(site), log, plan), public},
 		served{newServer(operationsHandler(p, m), log, Plan{}), operations})
 }
 
@@ -88,7 +98,7 @@ func (p Plan) open() (public, operations net.Listener, err error) {
 // password, once: only its hash is kept.
 func addDemoUser(ctx context.Context, p *pawl.Pawl, data string, out io.Writer) error {
 	password := rand.Text()
-	_, err := p.Accounts().Add(ctx, "demo", account.NewPassword(password))
+	_, err := p.Accounts().Add(ctx, devapp.User, account.NewPassword(password))
 	switch {
 	case errors.Is(err, account.ErrNameTaken):
 		fmt.Fprintf(out, "user: demo, with the password that was printed when %s was made\n", data)

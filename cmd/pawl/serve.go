@@ -22,6 +22,13 @@ type serveFlags struct {
 	RenewalRate  int      `default:"120" placeholder:"N" env:"PAWL_RENEWAL_RATE" help:"Renewals of one session a minute that are served."`
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" env:"PAWL_TLS_CERT" help:"Certificate chain, if no proxy serves TLS."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" env:"PAWL_TLS_KEY" help:"Private key of the certificate."`
+	AllowSignup  bool     `env:"PAWL_ALLOW_SIGNUP" help:"Let everybody make an account."`
+	MinPassword  int      `placeholder:"N" env:"PAWL_MIN_PASSWORD" help:"Characters that a new password must have, 8 to 64 (8; 15 with a policy of NIST's)."`
+	MaxSessions  int      `placeholder:"N" env:"PAWL_MAX_SESSIONS" help:"Live sessions of one user; a login beyond them ends the oldest (100)."`
+	Home         string   `default:"/" placeholder:"PATH" env:"PAWL_HOME" help:"Where a sign-in leads that was on the way nowhere."`
+	BrandName    string   `placeholder:"NAME" env:"PAWL_BRAND_NAME" help:"Name on the pages, at most 40 characters (Pawl)."`
+	BrandLogo    string   `placeholder:"FILE" env:"PAWL_BRAND_LOGO" help:"Logo on the pages: SVG, PNG, JPEG or WebP, at most 256 KiB."`
+	BrandColour  string   `placeholder:"#RRGGBB" env:"PAWL_BRAND_COLOUR" help:"Colour of the main button."`
 	LogFormat    string   `default:"text" placeholder:"FORMAT" env:"PAWL_LOG_FORMAT" help:"text or json."`
 }
 
@@ -32,6 +39,8 @@ func (f serveFlags) config() (server.Config, error) {
 		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
+		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home,
+		BrandName: f.BrandName, BrandLogo: f.BrandLogo, BrandColour: f.BrandColour,
 	}
 	if err != nil {
 		_, more := c.Plan()

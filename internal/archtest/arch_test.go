@@ -16,7 +16,7 @@ var ladder = []string{
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
-	"sqlstore", "httpauth", "httpapi", ".", "server", "cmd/pawl",
+	"sqlstore", "httpauth", "httpapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
 	"internal/archtest", "internal/browsertest",
 }
 
