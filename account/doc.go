@@ -1,5 +1,5 @@
-// Package account owns the users: their names, whether they are disabled, and the hashes of their passwords. It decides
-// whether a name and a password belong to an enabled user.
+// Package account owns the users: their names, whether they are disabled, the hashes of their passwords, and how often somebody
+// may try. It decides whether a name and a password belong to an enabled user, and which passwords may be set.
 //
 // # What it refuses
 //
@@ -12,9 +12,32 @@
 // the machine when they are read. How many passwords are hashed at once, and how many callers wait for their turn, is
 // bounded: hashing costs memory on purpose, and a stranger may ask for it.
 //
+// # What it holds up
+//
+// Every attempt is counted in the store before anything is hashed, and taken back if it was right or was not looked at: a
+// restart forgets nothing, several servers count together, and attempts that come at once are counted one by one. There are
+// four counts: of one account from one network, of one account from all networks that it does not know, of one network on all
+// accounts, and of the /48 around an IPv6 network. Each lets pass some failures and then closes, for longer each time, and
+// forgives one failure after the other: [ErrThrottled] with the time to wait, never a lock that stays. Names that do not exist
+// are counted as those that do.
+//
+// A login that succeeded makes its network known to the account for 100 days. From there, failures of strangers on the account
+// count for nothing, and neither do those on other accounts while the account itself has hardly any. So an attacker cannot keep
+// an owner out who comes from where he has been before; of the others, who wait among the strangers, an operator can let one
+// in by [Accounts.Unlock]. What this costs: whoever shares an address with an owner can see, while strangers attack the
+// account, that it exists and that the owner has been there.
+//
+// Without the address of the client there is one network only, and one attacker holds up everybody: a server behind a proxy
+// must know the proxy.
+//
+// # What may be set
+//
+// [Rules] apply to every password that is set, and only then: length, a list of common ones, the names of user and site, and a
+// set of stolen ones if there is one. [PasswordError] and [NameError] say which rule was broken.
+//
 // # Disabling, and logins under way
 //
-// [Accounts.Disable] and [Accounts.SetPassword] change the user only; their caller then ends the user's sessions. A login
+// [Accounts.Disable], [Accounts.SetPassword] and [Accounts.ChangePassword] change the user only; their caller then ends the user's sessions. A login
 // that passed before the change may store its session after that. So a caller that starts a session for an
 // authenticated user calls [Accounts.Recheck] once the session is stored, and ends the session unless it returns nil: either
 // the sweep sees the session, or the recheck sees the change.

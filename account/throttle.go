@@ -43,7 +43,7 @@ const (
 	// address, who use these limits up, do not keep out those who have been in from there. It is less than perPair.free, since whoever
 	// guesses from such a network has this many guesses for each account that is known there.
 	knownTries = 3
-	// maxTallies is how many tallies are kept, those of known networks apart. One takes about 150 bytes.
+	// maxTallies is how many tallies are kept, those of known networks apart. One takes about 180 bytes in SQLite.
 	maxTallies = 1 << 20
 )
 

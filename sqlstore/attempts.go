@@ -21,7 +21,7 @@ const (
 		(SELECT account, network FROM attempts WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`
 	sqlSweepSpare = `DELETE FROM attempts WHERE (account, network) IN
 		(SELECT account, network FROM attempts WHERE known_until IS NULL ORDER BY ends_at LIMIT ?)`
-	sqlSpare = `SELECT count(*) FROM attempts WHERE known_until IS NULL AND ends_at > ?`
+	sqlSpare = `SELECT count(*) FROM attempts WHERE known_until IS NULL`
 )
 
 // Tally implements [account.SignIns]. An attempt that is refused costs reads
@@ -96,21 +96,31 @@ func (s *Store) ForgetAttempts(ctx context.Context, of account.Tag) error {
 
 // SweepAttempts implements [account.SignIns].
 func (s *Store) SweepAttempts(ctx context.Context, keep, limit int) (int, error) {
-	var spare int
-	if err := s.count(ctx, &spare, sqlSpare, s.now().UnixMicro()); err != nil {
-		return 0, fmt.Errorf("sqlstore: count attempts: %w", err)
+	ended, err := s.removeAttempts(ctx, limit, sqlSweepEnded, s.now().UnixMicro())
+	if err != nil || ended >= limit {
+		return ended, err
 	}
-	var swept int64
+	// Counting reads all of an index; that is for when nothing else is to do.
+	var spare int
+	if err := s.count(ctx, &spare, sqlSpare); err != nil {
+		return ended, fmt.Errorf("sqlstore: count attempts: %w", err)
+	}
+	if spare <= keep {
+		return ended, nil
+	}
+	surplus, err := s.removeAttempts(ctx, min(spare-keep, limit-ended), sqlSweepSpare)
+	return ended + surplus, err
+}
+
+// removeAttempts runs a statement whose last argument is a limit.
+func (s *Store) removeAttempts(ctx context.Context, limit int, query string, args ...any) (int, error) {
+	var removed int64
 	err := s.write(ctx, "sweep attempts", func(tx *tx) (err error) {
-		if swept, err = tx.exec(sqlSweepEnded, tx.now.UnixMicro(), max(0, limit)); err != nil {
-			return err
-		}
-		surplus, err := tx.exec(sqlSweepSpare, max(0, min(spare-keep, limit-int(swept))))
-		swept += surplus
+		removed, err = tx.exec(query, append(args, max(0, limit))...)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	return int(swept), nil
+	return int(removed), nil
 }

@@ -1,5 +1,5 @@
 // Package sqlstore owns the database: one SQLite file that keeps sessions, the
-// feed of ended ones, signing keys, users and events. It implements the Store
+// feed of ended ones, signing keys, users, attempts to sign in, and events. It implements the Store
 // contracts of packages session, keyring and account, [session.EventLog], and
 // the feed that package verify follows; the server and the commands open it.
 //

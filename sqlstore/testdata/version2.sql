@@ -91,9 +91,9 @@ CREATE TABLE attempts (
     ends_at      INTEGER NOT NULL, -- the last of the three
     PRIMARY KEY (account, network)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-23 14:59:01');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-23 14:59:01');
-INSERT INTO goose_db_version VALUES (3, 2, 1, '2026-11-23 14:59:01');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-23 15:13:04');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-23 15:13:04');
+INSERT INTO goose_db_version VALUES (3, 2, 1, '2026-11-23 15:13:04');
 INSERT INTO meta VALUES ('feed_kept_from', 0);
 INSERT INTO sessions VALUES (X'01000000000000000000000000000000', X'01020301000000000000000000000000', X'01020304', 'u_alice', 'web', 'https://api.example', 'openid', 1, 1772368496123456, NULL, NULL, 0, NULL, 1772368496123456, 1772368496123456, 'pwd', 1780144496123456, 1209600000000, 'cookie', 0, '', '', NULL, 'agent', '192.0.2.0/24', 1772366400000000, NULL, '');
 INSERT INTO sessions VALUES (X'02000000000000000000000000000000', X'01020302000000000000000000000000', X'01020304', 'u_alice', 'web', 'https://api.example', 'openid', 300, 1772364896123456, 1772368436123456, 1772361296123456, 165, X'07000000000000000000000000000000', 1772195696123456, 1772192096123456, 'pwd
@@ -124,4 +124,4 @@ END;
 CREATE UNIQUE INDEX keys_one_next ON keys (state) WHERE state = 'next';
 CREATE UNIQUE INDEX keys_one_active ON keys (state) WHERE state = 'active';
 CREATE INDEX attempts_by_end ON attempts (ends_at);
-CREATE INDEX attempts_to_spare ON attempts (ends_at) WHERE known_until IS NULL;
+CREATE INDEX attempts_to_spare ON attempts (known_until, ends_at);
