@@ -476,3 +476,47 @@ func TestReasonTellsByWhoseFailures(t *testing.T) {
 		}
 	}
 }
+
+// Whatever happened before, and whatever the clock did: who waits as long as he is told is let in, unless others came in between, and
+// is never told to wait for more than a day.
+//
+// Rows: 167, A79
+func TestNobodyIsKeptOutForGood(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := newBench(t)
+		b.mustAdd(t, "ada")
+		networks := []netip.Addr{home, ipv4(1), ipv6(1), ipv6(2), {}}
+		names := []string{"ada", "nobody", "no body"}
+		from := rapid.SampledFrom(networks)
+		for range rapid.IntRange(0, 40).Draw(rt, "acts") {
+			switch rapid.IntRange(0, 9).Draw(rt, "act") {
+			case 0:
+				b.store.Advance(time.Duration(rapid.Int64Range(-int64(400*day), int64(400*day)).Draw(rt, "jump")))
+			case 1:
+				b.Authenticate(t.Context(), "ada", password, from.Draw(rt, "from"))
+			case 2:
+				if _, err := b.SweepAttempts(t.Context(), rapid.IntRange(0, 5).Draw(rt, "sweep")); err != nil {
+					rt.Fatal(err)
+				}
+			case 3:
+				if err := b.Unlock(t.Context(), "ada", from.Draw(rt, "from")); err != nil {
+					rt.Fatal(err)
+				}
+			default:
+				name, from := rapid.SampledFrom(names).Draw(rt, "name"), from.Draw(rt, "from")
+				for range rapid.IntRange(1, 30).Draw(rt, "guesses") {
+					b.store.Advance(b.guess(t, name, from))
+				}
+			}
+		}
+		last := from.Draw(rt, "from")
+		wait := b.guess(t, "ada", last)
+		if wait > day {
+			rt.Fatalf("told to wait for %v", wait)
+		}
+		b.store.Advance(wait)
+		if wait > 0 {
+			b.mustEnter(t, "ada", last)
+		}
+	})
+}
