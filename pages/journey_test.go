@@ -30,6 +30,7 @@ func TestSigningInAndOut(t *testing.T) {
 	}
 	// The back button asks anew, since nothing was stored; sending the form once more is no error.
 	b.get("/auth/devices").leads("/auth/signin?return_to=%2Fauth%2Fdevices")
+	b.get("/auth/signout").want(200, "You are signed out")
 	b.post("/auth/signout", "csrf_token", out.value("csrf_token")).leads("/auth/signed-out")
 }
 

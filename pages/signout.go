@@ -1,10 +1,18 @@
 package pages
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/pawlauth/pawl/httpauth"
+)
 
 // showSignOut asks whether to sign out. A GET never does it: a picture on
-// another site could.
+// another site could. Who comes back to it after a sign-out is told so.
 func (p *Pages) showSignOut(v visit) {
+	if !httpauth.CarriesCookie(v.r) {
+		p.showSignedOut(v)
+		return
+	}
 	p.renderSignOut(v, http.StatusOK, &view{})
 }
 
