@@ -45,7 +45,7 @@ func (m *Memory) Tallies() int {
 
 var errIDTaken = errors.New("user id is taken")
 
-// CreateUser is described at account.Store, like all other methods.
+// CreateUser implements [account.Store].
 func (m *Memory) CreateUser(ctx context.Context, user account.User) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,6 +64,7 @@ func (m *Memory) CreateUser(ctx context.Context, user account.User) error {
 	return nil
 }
 
+// UserByName implements [account.Store].
 func (m *Memory) UserByName(ctx context.Context, name string) (account.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,6 +74,7 @@ func (m *Memory) UserByName(ctx context.Context, name string) (account.User, err
 	return m.byName(name)
 }
 
+// UserByID implements [account.Store].
 func (m *Memory) UserByID(ctx context.Context, id string) (account.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,6 +84,7 @@ func (m *Memory) UserByID(ctx context.Context, id string) (account.User, error) 
 	return m.byID(id)
 }
 
+// SetPassword implements [account.Store].
 func (m *Memory) SetPassword(ctx context.Context, id string, hash account.Hash) error {
 	return m.change(ctx, id, func(user *account.User) error {
 		m.setPassword(user, hash)
@@ -89,6 +92,7 @@ func (m *Memory) SetPassword(ctx context.Context, id string, hash account.Hash) 
 	})
 }
 
+// SetDisabled implements [account.Store].
 func (m *Memory) SetDisabled(ctx context.Context, id string, disabled bool) error {
 	return m.change(ctx, id, func(user *account.User) error {
 		user.Disabled = disabled
@@ -96,6 +100,7 @@ func (m *Memory) SetDisabled(ctx context.Context, id string, disabled bool) erro
 	})
 }
 
+// SignedIn implements [account.Store].
 func (m *Memory) SignedIn(ctx context.Context, user account.User, hash account.Hash) error {
 	return m.change(ctx, user.ID, func(stored *account.User) error {
 		if stale(*stored, user) {
@@ -109,6 +114,7 @@ func (m *Memory) SignedIn(ctx context.Context, user account.User, hash account.H
 	})
 }
 
+// ChangePassword implements [account.Store].
 func (m *Memory) ChangePassword(ctx context.Context, user account.User, hash account.Hash) error {
 	return m.change(ctx, user.ID, func(stored *account.User) error {
 		if stale(*stored, user) {
@@ -123,6 +129,7 @@ func stale(stored, user account.User) bool {
 	return stored.Disabled || !stored.PasswordChangedAt.Equal(user.PasswordChangedAt)
 }
 
+// Tally implements [account.Store].
 func (m *Memory) Tally(ctx context.Context, step account.Step) (account.Outcome, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,6 +147,7 @@ func (m *Memory) Tally(ctx context.Context, step account.Step) (account.Outcome,
 	return outcome, nil
 }
 
+// ForgetAttempts implements [account.Store].
 func (m *Memory) ForgetAttempts(ctx context.Context, of account.Tag) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -154,6 +162,7 @@ func (m *Memory) ForgetAttempts(ctx context.Context, of account.Tag) error {
 	return nil
 }
 
+// SweepAttempts implements [account.Store].
 func (m *Memory) SweepAttempts(ctx context.Context, keep, limit int) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -174,6 +183,7 @@ func (m *Memory) SweepAttempts(ctx context.Context, keep, limit int) (int, error
 	return len(swept), nil
 }
 
+// Users implements [account.Store].
 func (m *Memory) Users(ctx context.Context) ([]account.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
