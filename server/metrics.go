@@ -30,9 +30,21 @@ func newMetrics() *metrics {
 			Name: "pawl_http_request_duration_seconds", Help: "Requests by method and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}, []string{"method", "status"}),
 	}
+	// Alarms are there before anything happens: of a series that begins with 1,
+	// nobody sees the increase.
+	for _, alarm := range alarms {
+		m.events.WithLabelValues(string(alarm.Type), alarm.Reason)
+	}
 	m.registry.MustRegister(m.events, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// alarms are the events for which one is too many.
+var alarms = []session.Event{
+	{Type: session.EventEnded, Reason: string(session.ReasonReuse)},
+	{Type: session.EventEnded, Reason: string(session.ReasonShadow)},
+	{Type: session.EventEnded, Reason: string(session.ReasonStoreBehind)},
 }
 
 // observe counts an event. Types and reasons are ours, so their number is
