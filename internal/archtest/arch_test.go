@@ -17,6 +17,7 @@ var ladder = []string{
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
 	"sqlstore", "httpauth", "httpapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
+	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly",
 	"internal/archtest", "internal/browsertest",
 }
 
