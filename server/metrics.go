@@ -45,6 +45,7 @@ var alarms = []session.Event{
 	{Type: session.EventEnded, Reason: string(session.ReasonReuse)},
 	{Type: session.EventEnded, Reason: string(session.ReasonShadow)},
 	{Type: session.EventEnded, Reason: string(session.ReasonStoreBehind)},
+	{Type: session.EventCaughtUp, Reason: string(session.ReasonStoreBehind)},
 }
 
 // observe counts an event. Types and reasons are ours, so their number is
