@@ -223,7 +223,7 @@ func (b *tab) await(expression string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && ok {
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise)); err == nil && ok {
 			return
 		}
 		select {
@@ -264,6 +264,19 @@ func (b *tab) withoutScript() *tab {
 	b.t.Helper()
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	return b
+}
+
+func (b *tab) withScript() {
+	b.t.Helper()
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+}
+
+// in lets a part of a test report as itself, until the returned function is
+// called.
+func (b *tab) in(t *testing.T) func() {
+	whole := b.t
+	b.t = t
+	return func() { b.t = whole }
 }
 
 // reads sets the language of the browser.
