@@ -19,7 +19,13 @@
 //	mux.Handle("/.well-known/", p.Handler())
 //	mux.Handle("/", p.Protect(app))
 //
-// Inside a protected handler [PrincipalFrom] says who calls.
+// Inside a protected handler [PrincipalFrom] says who calls. What a stolen
+// session must not be enough for goes behind [Pawl.RequireRecent] as well.
+//
+// Pawl has users, and pages to sign in, to see one's devices and to change the
+// password; Options.Brand makes them look like yours. A program with users of
+// its own names its sign-in page in Options.SignInPage and calls [Pawl.SignIn]
+// there. The directory examples has a program for each way.
 //
 // Programs in other languages run the pawl server beside them (command
 // pawl). A resource server that has the key set needs package verify alone.
@@ -36,6 +42,6 @@
 // The packages stand on a ladder: token (the two formats), keyring (the life
 // of keys), verify (is this access token good?), session (the ratchet; its
 // file decide.go is the heart), account (passwords), sqlstore, httpauth
-// (requests), httpapi (answers), and this one, which wires them and decides
-// nothing.
+// (requests), httpapi (answers), pages (what people see), and this one, which
+// wires them and decides nothing.
 package pawl
