@@ -104,9 +104,7 @@ func (o Options) withDefaults() Options {
 	if o.Policy == (session.Policy{}) {
 		o.Policy, _ = session.Preset("default")
 	}
-	if o.MinPassword == 0 && o.needsLongPasswords() {
-		o.MinPassword = singleFactorPassword
-	}
+	o.MinPassword = o.PasswordLength()
 	if o.Keys == (keyring.Options{}) {
 		o.Keys = keyring.Options{Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour}
 	}
@@ -128,6 +126,17 @@ const singleFactorPassword = 15
 
 // needsLongPasswords: every preset but our own is after NIST.
 func (o Options) needsLongPasswords() bool { return strings.HasPrefix(o.Policy.Name, "aal") }
+
+// PasswordLength is MinPassword, or what it is if it is not said.
+func (o Options) PasswordLength() int {
+	switch {
+	case o.MinPassword != 0:
+		return o.MinPassword
+	case o.needsLongPasswords():
+		return singleFactorPassword
+	}
+	return account.MinPasswordRunes
+}
 
 // Validate returns every fault of the options at once, without opening
 // anything.

@@ -9,17 +9,20 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/session"
 )
 
 // An app is an application with Pawl in it, served on a loopback origin.
@@ -194,11 +197,14 @@ func TestOptionsReportEveryFault(t *testing.T) {
 	_, err := pawl.Open(context.Background(), pawl.Options{
 		Data: dir, Origins: []string{"https://app.example.com/", "https://*.example.com", "null"}, Prefix: "auth//",
 		Keys: keyring.Options{Algorithm: "none"}, Clients: []httpapi.Client{{ID: ""}},
+		MaxSessions: 1 << 20, MinPassword: 4, Home: "//evil.example", SignInPage: "login",
+		Brand: pawl.Brand{Name: strings.Repeat("x", 41), Colour: "blue", Logo: []byte("no picture")},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"https://app.example.com/", "https://*.example.com", "null", "auth//", "none", "client id"} {
+	for _, part := range []string{"https://app.example.com/", "https://*.example.com", "null", "auth//", "none", "client id",
+		"1048576 sessions", "password length of 4", "//evil.example", `"login"`, "brand name", `"blue"`, "logo"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the fault of %q is not told in: %v", part, err)
 		}
@@ -206,6 +212,107 @@ func TestOptionsReportEveryFault(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("a directory was made")
 	}
+}
+
+// A policy after NIST wants passwords of 15 characters, since nothing else
+// protects the account; no option makes them shorter.
+//
+// Rows: 162
+func TestPoliciesOfNISTWantLongPasswords(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		min    int
+		good   bool
+	}{{"default", 0, true}, {"default", 8, true}, {"aal1", 0, true}, {"aal1", 15, true}, {"aal1", 20, true}, {"aal1", 14, false}, {"aal2", 8, false}} {
+		policy, err := session.Preset(c.policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = pawl.Options{Data: "x", Origins: []string{"https://app.example.com"}, Policy: policy, MinPassword: c.min}.Validate()
+		if (err == nil) != c.good {
+			t.Errorf("%s with %d: %v", c.policy, c.min, err)
+		}
+	}
+	policy, err := session.Preset("aal1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pawl.Open(t.Context(), pawl.Options{Data: filepath.Join(t.TempDir(), "data"), Origins: []string{"https://app.example.com"},
+		Policy: policy, Brand: pawl.Brand{Name: "Example Bank"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for password, rule := range map[string]string{"fourteen chars": account.PasswordTooShort, "example bank app!": account.PasswordContext} {
+		_, err := p.Accounts().Add(t.Context(), "ada", account.NewPassword(password))
+		if wrong, ok := errors.AsType[*account.PasswordError](err); !ok || wrong.Rule != rule {
+			t.Errorf("%q: %v, want %s", password, err, rule)
+		}
+	}
+}
+
+// Without pages there are none, and a navigation gets what a program gets,
+// unless the program has a sign-in page of its own.
+func TestWithoutPages(t *testing.T) {
+	for _, c := range []struct {
+		page   string
+		status int
+		to     string
+	}{{"", 401, ""}, {"/login", 303, "/login?return_to=%2Fx"}} {
+		p, err := pawl.Open(t.Context(), pawl.Options{Data: filepath.Join(t.TempDir(), "data"), Origins: []string{"http://localhost:8080"},
+			WithoutPages: true, SignInPage: c.page, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if answer := visit(p.Protect(http.NotFoundHandler()), "GET", "/x", nil); answer.StatusCode != c.status || answer.Header.Get("Location") != c.to {
+			t.Errorf("with page %q: %d to %q", c.page, answer.StatusCode, answer.Header.Get("Location"))
+		}
+		for _, path := range []string{"/auth/signin", "/auth/renew", "/auth/devices"} {
+			if answer := visit(p.Handler(), "GET", path, nil); answer.StatusCode != 404 {
+				t.Errorf("%s: %d", path, answer.StatusCode)
+			}
+		}
+	}
+}
+
+// The programs' own use of a session is refused where nobody is signed in.
+func TestOutsideProtectNobodyCalls(t *testing.T) {
+	p, end := quiet(pawl.Options{})
+	defer end()
+	if token := p.CSRFToken(t.Context()); token != "" {
+		t.Errorf("a CSRF token for nobody: %q", token)
+	}
+	forgotten := p.RequireRecent(time.Hour)(http.NotFoundHandler())
+	if answer := visit(forgotten, "GET", "/x", nil); answer.StatusCode != 303 || answer.Header.Get("Location") != "/auth/signin?return_to=%2Fx" {
+		t.Errorf("RequireRecent without Protect: %d to %q", answer.StatusCode, answer.Header.Get("Location"))
+	}
+	for name, answer := range map[string]*http.Response{
+		"another site's form": visitFrom("cross-site", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := p.SignIn(w, r, "person-7"); err != nil {
+				p.Refuse(w, r, err)
+			}
+		})),
+		"no user": visitFrom("same-origin", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := p.SignIn(w, r, ""); err != nil {
+				p.Refuse(w, r, err)
+			}
+		})),
+	} {
+		if answer.StatusCode < 400 || len(answer.Cookies()) != 0 {
+			t.Errorf("%s: %d with %d cookies", name, answer.StatusCode, len(answer.Cookies()))
+		}
+	}
+}
+
+// visitFrom sends a form from a page of some site.
+func visitFrom(site string, h http.Handler) *http.Response {
+	r := httptest.NewRequest("POST", "/login", nil)
+	r.Host = "localhost:8080"
+	r.Header.Set("Sec-Fetch-Site", site)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
 }
 
 // A browserJar treats http://localhost as browsers do: a trustworthy origin

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/server/devapp"
 	"github.com/pawlauth/pawl/session"
 )
 
@@ -117,6 +119,9 @@ func (c Config) Plan() (Plan, error) {
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
+	}
+	if c.Dev && devapp.Takes(c.Prefix) {
+		fault("--prefix %s is where --dev has its own pages; give another", c.Prefix)
 	}
 	// The rest is known to the packages that use it.
 	faults = append(faults, p.options.Validate())
@@ -219,7 +224,9 @@ func (c Config) Check(_ context.Context, log *slog.Logger) error {
 	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "policy", o.Policy.Name,
 		"access_ttl", o.Policy.AccessTTL, "turn_interval", o.Policy.TurnInterval, "settle", o.Policy.Settle,
 		"race_window", o.Policy.RaceWindow, "idle", o.Policy.IdleLimit, "absolute", o.Policy.AbsoluteLimit,
-		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies, "listen", p.listen, "ops_listen", p.opsListen)
+		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies,
+		"signup", o.AllowSignup, "min_password", o.PasswordLength(), "max_sessions", cmp.Or(o.MaxSessions, httpapi.DefaultMaxSessions),
+		"home", o.Home, "brand", o.Brand.Name, "listen", p.listen, "ops_listen", p.opsListen)
 	return nil
 }
 

@@ -56,11 +56,15 @@ type asset struct {
 	body  []byte
 }
 
+// Takes reports whether routes with that prefix would be in the way of the
+// application's own.
+func Takes(prefix string) bool { return prefix == root || strings.HasPrefix(prefix, root+"/") }
+
 var errPrefix = errors.New("devapp: the application of --dev is at " + root + "; give another --prefix")
 
 // New returns the application.
 func New(o Options) (*App, error) {
-	if o.Prefix == root || strings.HasPrefix(o.Prefix, root+"/") {
+	if Takes(o.Prefix) {
 		return nil, errPrefix
 	}
 	a := &App{Options: o, assets: make(map[string]asset)}
