@@ -70,3 +70,36 @@ func TestDocumentsCompile(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonCellsLink: every cell of the comparison with others leads to
+// the test or the source that shows it. Links within the repository are
+// followed by TestDocumentLinksResolve.
+func TestComparisonCellsLink(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| | Pawl |")
+	if !found {
+		t.Fatal("README.md compares nothing")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")[2:]
+	if len(rows) < 8 {
+		t.Fatalf("the comparison has %d rows", len(rows))
+	}
+	cell := regexp.MustCompile(`^\[[^\]]+\]\([^)]+\)$`)
+	for _, row := range rows {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		if len(cells) != 7 {
+			t.Errorf("%q has %d cells", row, len(cells))
+		}
+		for i, c := range cells[1:] {
+			if !cell.MatchString(c) {
+				t.Errorf("%s: cell %d is no link: %q", cells[0], i+1, c)
+			} else if i == 0 && !strings.Contains(c, ".go)") {
+				t.Errorf("%s: our cell leads to no test: %q", cells[0], c)
+			}
+		}
+	}
+}
