@@ -258,6 +258,8 @@ func (w *world) tooMany(d document, missing map[string]bool) {
 		{"POST", "/auth/refresh", "", []string{cookies(web), page}, 429, false},
 		{"POST", "/auth/token", "grant_type=refresh_token&refresh_token=" + app.Refresh.Reveal(), []string{form}, 429, false},
 		{"POST", "/auth/login", `{"username":"ada","password":"wrong"}`, []string{jsonBody, page}, 429, false},
+		{"POST", "/auth/signup", `{"username":"ada","password":"a long enough phrase"}`, []string{jsonBody, page}, 429, false},
+		{"POST", "/auth/password", `{"current":"wrong","new":"another long phrase"}`, []string{jsonBody, cookies(web), page}, 429, false},
 	} {
 		for range 100 {
 			if _, resp := w.send(x.method, x.path, x.body, x.headers); resp.StatusCode == 429 {
