@@ -71,6 +71,9 @@ func (l *limit) failures(t Tally, now time.Time) int {
 	return int((t.Owed.Sub(now) + l.forgive - 1) / l.forgive)
 }
 
+// clockStep is how far a clock is put back without making known networks unknown. It only prolongs that they are known.
+const clockStep = 24 * time.Hour
+
 // settled returns t without what cannot be: stamps farther ahead than any that this limit makes were written by a clock that has
 // been put back since. What is left of them must not hold anybody up until the clock is there again.
 func (l *limit) settled(t Tally, now time.Time) Tally {
@@ -80,8 +83,8 @@ func (l *limit) settled(t Tally, now time.Time) Tally {
 	if most := now.Add(time.Duration(l.worst) * l.forgive); t.Owed.After(most) {
 		t.Owed = most
 	}
-	if most := now.Add(knownFor); t.Known.After(most) {
-		t.Known = most
+	if t.Known.After(now.Add(knownFor + clockStep)) {
+		t.Known = time.Time{}
 	}
 	return t
 }

@@ -50,6 +50,9 @@ func (b *bench) siege(t *testing.T, lasts time.Duration, target func(n int) (str
 	t.Helper()
 	guesses := 0
 	for tries := 0; lasts > 0; tries++ {
+		if tries > 10_000 {
+			t.Fatalf("%d guesses are judged of %d, and the siege is not over", guesses, tries)
+		}
 		name, from := target(tries)
 		wait := b.guess(t, name, from)
 		if wait == 0 {
@@ -60,6 +63,15 @@ func (b *bench) siege(t *testing.T, lasts time.Duration, target func(n int) (str
 		lasts -= wait
 	}
 	return guesses
+}
+
+func (b *bench) mustHold(t *testing.T, name string) account.Hold {
+	t.Helper()
+	hold, err := b.Hold(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hold
 }
 
 func (b *bench) mustEnter(t *testing.T, name string, from netip.Addr) {
@@ -149,17 +161,20 @@ func TestOwnerComesInDuringAnAttack(t *testing.T) {
 	attack := func(n int) (string, netip.Addr) { return "ada", ipv4(n % 1000) }
 	for _, lasted := range []time.Duration{time.Minute, time.Hour, day, 50 * day} {
 		b.siege(t, lasted, attack)
+		before := b.mustHold(t, "ada")
 		b.guess(t, "ada", home) // a typing error of one's own
 		b.mustEnter(t, "ada", home)
+		if after := b.mustHold(t, "ada"); after.Failures != before.Failures {
+			t.Errorf("the owner's login from a known network made %d failures of strangers %d", before.Failures, after.Failures)
+		}
 	}
 	// Without an operator, a stranger waits; told who that is, the network is known.
 	b.guess(t, "ada", ipv4(1))
 	if b.guess(t, "ada", ipv6(1)) == 0 {
 		t.Error("a stranger is let in")
 	}
-	hold, err := b.Hold(t.Context(), "Ada")
-	if err != nil || hold.Failures < 50 || hold.Wait <= 0 {
-		t.Errorf("hold %+v, %v", hold, err)
+	if hold := b.mustHold(t, "Ada"); hold.Failures < 50 || hold.Wait <= 0 {
+		t.Errorf("hold %+v", hold)
 	}
 	if err := b.Unlock(t.Context(), "Ada", ipv6(1)); err != nil {
 		t.Fatal(err)
@@ -169,8 +184,8 @@ func TestOwnerComesInDuringAnAttack(t *testing.T) {
 	if err := b.Unlock(t.Context(), "ada", netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
-	if hold, err := b.Hold(t.Context(), "ada"); err != nil || hold != (account.Hold{}) {
-		t.Errorf("unlocked: %+v, %v", hold, err)
+	if hold := b.mustHold(t, "ada"); hold != (account.Hold{}) {
+		t.Errorf("unlocked: %+v", hold)
 	}
 	b.mustEnter(t, "ada", ipv4(5000))
 }
@@ -182,11 +197,11 @@ func TestOwnerOnANewNetworkWaitsLittleAtFirst(t *testing.T) {
 	b := newBench(t)
 	b.mustAdd(t, "ada")
 	b.siege(t, time.Hour, func(n int) (string, netip.Addr) { return "ada", ipv4(n % 1000) })
-	if hold, err := b.Hold(t.Context(), "ada"); err != nil || hold.Wait > 6*time.Minute {
-		t.Fatalf("hold %+v, %v", hold, err)
-	} else {
-		b.store.Advance(hold.Wait)
+	hold := b.mustHold(t, "ada")
+	if hold.Wait > 6*time.Minute {
+		t.Fatalf("hold %+v", hold)
 	}
+	b.store.Advance(hold.Wait)
 	b.mustEnter(t, "ada", home)
 	b.mustEnter(t, "ada", home)
 }
@@ -433,6 +448,9 @@ func TestClockThatIsPutBack(t *testing.T) {
 		b.guess(t, "ada", home)
 	}
 	b.store.Advance(-10 * 365 * day)
+	if hold := b.mustHold(t, "ada"); hold.Failures > 100 || hold.Wait != 0 {
+		t.Errorf("hold %+v", hold)
+	}
 	b.mustEnter(t, "ada", home)
 	b.mustEnter(t, "ada", ipv4(3))
 	// It still counts from here on.
@@ -441,6 +459,14 @@ func TestClockThatIsPutBack(t *testing.T) {
 	}
 	b.store.Advance(365 * day)
 	b.mustEnter(t, "ada", ipv4(7))
+	// Nor is a network known for longer than from now on.
+	b.store.Advance(-10 * 365 * day)
+	b.mustEnter(t, "ada", ipv4(8))
+	b.siege(t, 101*day, func(n int) (string, netip.Addr) { return "ada", ipv4(100 + n%1000) })
+	b.guess(t, "ada", ipv4(100))
+	if b.guess(t, "ada", ipv4(7)) == 0 {
+		t.Error("a network is known for ten years")
+	}
 }
 
 // Another key makes nothing of what is stored under this one.
