@@ -76,7 +76,8 @@ type Options struct {
 	// empty: /.
 	Home string
 	// SignInPage is the path of a sign-in page of your own, whose form leads to
-	// [Pawl.SignIn]; empty: Pawl's. Pawl's leads there then.
+	// [Pawl.SignIn]; empty: Pawl's. With it, Pawl's leads there, and there are
+	// no pages for passwords.
 	SignInPage string
 	// WithoutPages leaves all pages away, for a program that has its own or
 	// none: a navigation without a login that counts is sent to SignInPage, or

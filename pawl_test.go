@@ -217,7 +217,7 @@ func TestOptionsReportEveryFault(t *testing.T) {
 // A policy after NIST wants passwords of 15 characters, since nothing else
 // protects the account; no option makes them shorter.
 //
-// Rows: 162
+// Rows: 163
 func TestPoliciesOfNISTWantLongPasswords(t *testing.T) {
 	for _, c := range []struct {
 		policy string

@@ -45,13 +45,10 @@ func (o Options) surface() httpapi.Options {
 	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, Clients: o.Clients,
 		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions}
 	if !o.WithoutPages {
-		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.signInPath()), o.Prefix+"/renew"
+		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.Prefix+"/signin"), o.Prefix+"/renew"
 	}
 	return out
 }
-
-// signInPath is where Pawl's own sign-in page is.
-func (o Options) signInPath() string { return o.Prefix + "/signin" }
 
 // rules are what new passwords must satisfy. Whoever guesses tries the names
 // of the site first.
@@ -94,26 +91,8 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil || o.WithoutPages {
 		return web{guard, api, api}, err
 	}
-	shown, err = pages.New(pages.Options{API: api, Home: o.Home, MinPassword: o.MinPassword, Brand: o.Brand})
-	if err != nil || o.SignInPage == "" {
-		return web{guard, api, shown}, err
-	}
-	return web{guard, api, o.toOwnSignIn(shown)}, nil
-}
-
-// toOwnSignIn leads whoever opens Pawl's sign-in page, as the other pages do,
-// to the program's own.
-func (o Options) toOwnSignIn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != o.signInPath() || r.Method != http.MethodGet && r.Method != http.MethodHead {
-			next.ServeHTTP(w, r)
-			return
-		}
-		to := url.URL{Path: o.SignInPage, RawQuery: r.URL.RawQuery}
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Location", to.String())
-		w.WriteHeader(http.StatusSeeOther)
-	})
+	shown, err = pages.New(pages.Options{API: api, Home: o.Home, SignInPage: o.SignInPage, MinPassword: o.MinPassword, Brand: o.Brand})
+	return web{guard, api, shown}, err
 }
 
 // Protect lets only requests of signed-in users through to next; see

@@ -30,6 +30,10 @@ type Options struct {
 	// says so. It is on this site, since browsers do not follow a form
 	// elsewhere (form-action).
 	SignedOut string
+	// SignInPage is the path of the program's own sign-in page, for users of its
+	// own: the one here leads there, and there is none to sign up or to change a
+	// password. Empty: the users are those of the accounts.
+	SignInPage string
 	// MinPassword is how many characters a new password must have, to tell it
 	// beforehand; zero: [account.MinPasswordRunes]. What counts is the rules of
 	// the accounts.
@@ -66,6 +70,7 @@ func New(o Options) (*Pages, error) {
 	if p.site, p.assets, err = loadSite(o.API.Prefix, o.Home, o.Brand); err != nil {
 		return nil, fmt.Errorf("pages: assets: %w", err)
 	}
+	p.site.Passwords = o.SignInPage == ""
 	if p.tongues, err = loadTongues(); err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
@@ -82,7 +87,7 @@ func (o Options) check() error {
 	if o.API == nil {
 		faults = append(faults, errors.New("API is missing"))
 	}
-	for name, path := range map[string]string{"home": o.Home, "signed-out": o.SignedOut} {
+	for name, path := range map[string]string{"home": o.Home, "signed-out": o.SignedOut, "sign-in": o.SignInPage} {
 		if _, ok := httpauth.LocalPath(path); path != "" && !ok {
 			faults = append(faults, fmt.Errorf("%s path %q is not a plain path on this site", name, path))
 		}
@@ -102,6 +107,11 @@ func (p *Pages) makeTable() map[string]page {
 		"/renew":      {(*Pages).showRenewal, (*Pages).renew},
 	} {
 		table[p.site.Path(below)] = page
+	}
+	if p.SignInPage != "" {
+		table[p.site.Path("/signin")] = page{(*Pages).leadToSignIn, nil}
+		delete(table, p.site.Path("/signup"))
+		delete(table, p.site.Path("/password"))
 	}
 	return table
 }

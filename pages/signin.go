@@ -70,6 +70,13 @@ func (p *Pages) showSignIn(v visit) {
 	p.renderSignIn(v, http.StatusOK, p.signInView(in))
 }
 
+// leadToSignIn leads to the program's own sign-in page, with what was asked of
+// the one here.
+func (p *Pages) leadToSignIn(v visit) {
+	to := url.URL{Path: p.SignInPage, RawQuery: v.r.URL.RawQuery}
+	p.redirect(v, to.String())
+}
+
 // checkCookies is where a sign-in leads: it finds out whether the browser kept
 // the cookies. If not, it says so once and goes nowhere.
 func (p *Pages) checkCookies(v visit, returnTo string) {

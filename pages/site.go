@@ -79,6 +79,9 @@ type site struct {
 	Logo  string // path; empty: none
 	Icon  string // path
 	Style string // path
+	// Passwords says that users have passwords here, which they can change.
+	Passwords bool
+
 	form  string // path of a script
 	renew string // path of a script
 

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pawlauth/pawl"
@@ -36,6 +37,12 @@ func TestOwnLogin(t *testing.T) {
 	v.Want("her session", v.Do("GET", "/auth/session", ""), 200, `"username":"grace"`)
 	v.Want("a renewal", v.Do("POST", "/auth/refresh", "", "Origin", v.Origin), 200, "refresh_in")
 	v.Want("her devices", v.Open("/auth/devices"), 200, "This device")
+	if a := v.Open("/auth/password"); a.Status != 405 {
+		t.Errorf("Pawl's page to change a password that Pawl does not have: %d", a.Status)
+	}
+	if a := v.Open("/auth/devices"); strings.Contains(a.Body, "/auth/password") {
+		t.Error("Pawl's pages lead to it")
+	}
 	v.Want("signing out", v.Submit("/logout"), 303, "/login")
 	v.Want("the page afterwards", v.Open("/"), 303, "/login")
 }
