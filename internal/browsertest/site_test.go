@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/token"
@@ -38,6 +39,7 @@ type site struct {
 	data     string
 	origin   string
 	stranger *stranger
+	trusted  *stranger // may hold the tokens of an app, and no more
 
 	mu        sync.Mutex
 	exchanges []exchange
@@ -69,8 +71,10 @@ func newSite(t *testing.T) *site {
 	}
 	s := &site{t: t, data: filepath.Join(t.TempDir(), "data"), tokens: make(map[string]bool),
 		origin: fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)}
+	s.stranger, s.trusted = newStranger(t), newStranger(t)
 	s.pawl, err = pawl.Open(t.Context(), pawl.Options{
-		Data: s.data, Origins: []string{s.origin}, AllowSignup: true, Log: slog.New(slog.DiscardHandler)})
+		Data: s.data, Origins: []string{s.origin}, AllowSignup: true, Log: slog.New(slog.DiscardHandler),
+		Clients: []httpapi.Client{{ID: "app", Scope: "read", Origins: []string{s.trusted.origin}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +98,6 @@ func newSite(t *testing.T) *site {
 		}
 		s.checkLeaks()
 	})
-	s.stranger = newStranger(t)
 	return s
 }
 
@@ -328,7 +331,7 @@ type stranger struct {
 
 	mu    sync.Mutex
 	pages map[string]string
-	seen  []http.Header
+	seen  []string // what it was asked for that is no page of its own
 }
 
 func newStranger(t *testing.T) *stranger {
@@ -341,7 +344,9 @@ func newStranger(t *testing.T) *stranger {
 	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.seen = append(s.seen, r.Header.Clone())
+		if _, own := s.pages[r.URL.Path]; !own {
+			s.seen = append(s.seen, r.Method+" "+r.URL.RequestURI())
+		}
 		body, ok := s.pages[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)

@@ -68,12 +68,19 @@ func (b *tab) listen(event any) {
 			b.violations = append(b.violations, *d.ContentSecurityPolicyIssueDetails)
 		}
 	case *runtime.EventExceptionThrown:
-		b.faults = append(b.faults, fmt.Sprint("exception: ", e.ExceptionDetails.Text, " ", e.ExceptionDetails.URL))
+		b.fault(e.ExceptionDetails.URL, "exception: "+e.ExceptionDetails.Text)
 	case *log.EventEntryAdded:
 		// The log of the network has every refusal, which tests provoke.
 		if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork && e.Entry.Source != log.EntrySourceSecurity {
-			b.faults = append(b.faults, fmt.Sprint(e.Entry.Source, ": ", e.Entry.Text))
+			b.fault(e.Entry.URL, fmt.Sprint(e.Entry.Source, ": ", e.Entry.Text))
 		}
+	}
+}
+
+// fault notes an error on a page of ours.
+func (b *tab) fault(address, text string) {
+	if !strings.HasPrefix(address, b.site.stranger.origin) && !strings.HasPrefix(address, b.site.trusted.origin) {
+		b.faults = append(b.faults, address+": "+text)
 	}
 }
 
@@ -88,7 +95,7 @@ func (b *tab) check() {
 			continue
 		}
 		own := u.Scheme + "://" + u.Host
-		if u.Scheme != "data" && address != "about:blank" && own != b.site.origin && own != b.site.stranger.origin {
+		if u.Scheme != "data" && address != "about:blank" && own != b.site.origin && own != b.site.stranger.origin && own != b.site.trusted.origin {
 			b.t.Errorf("a page contacted %s", address)
 		}
 	}
@@ -187,13 +194,18 @@ func (b *tab) leads(steps ...chromedp.Action[chromedp.Void]) int {
 // leads to and returns its status.
 func (b *tab) click(selector string) {
 	b.t.Helper()
+	b.await(painted)
 	b.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
 func (b *tab) follow(selector string) int {
 	b.t.Helper()
+	b.await(painted)
 	return b.leads(chromedp.Click(chromedp.CSS(selector)))
 }
+
+// painted: chromium ignores who clicks on a page before it is seen.
+const painted = `document.readyState === "complete" && performance.getEntriesByType("paint").length > 0`
 
 // fill types into the field of a name, in place of what is there.
 func (b *tab) fill(name, text string) {
@@ -204,9 +216,14 @@ func (b *tab) fill(name, text string) {
 }
 
 // press presses keys where the focus is.
-func (b *tab) press(keys string, how ...chromedp.KeyOption) {
+func (b *tab) press(text string, how ...chromedp.KeyOption) {
 	b.t.Helper()
-	b.do(chromedp.KeyEvent(keys, how...))
+	b.do(keys(text, how...))
+}
+
+// keys presses keys, as a step.
+func keys(text string, how ...chromedp.KeyOption) chromedp.Action[chromedp.Void] {
+	return chromedp.KeyEvent(text, how...)
 }
 
 // arrive waits until the tab is at a path (with its query) and has loaded it.
