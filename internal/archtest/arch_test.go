@@ -18,7 +18,7 @@ var ladder = []string{
 	"account", "account/accounttest",
 	"sqlstore", "httpauth", "httpapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
 	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly",
-	"internal/archtest", "internal/browsertest",
+	"internal/archtest", "internal/browsertest", "internal/opstest", "internal/proxytest",
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.

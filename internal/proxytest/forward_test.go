@@ -285,11 +285,13 @@ func TestPawlInTrouble(t *testing.T) {
 		status int
 		code   string
 	}{
-		"overloaded":     {problem(503, "busy"), 503, "busy"},
-		"too many":       {problem(429, "too_many_requests"), 429, "too_many_requests"},
-		"failing":        {problem(500, "internal"), 500, "internal"},
-		"another host":   {problem(421, "misdirected"), 421, "misdirected"},
-		"a redirect":     {func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/auth/signin", 303) }, 303, ""},
+		"overloaded":   {problem(503, "busy"), 503, "busy"},
+		"too many":     {problem(429, "too_many_requests"), 429, "too_many_requests"},
+		"failing":      {problem(500, "internal"), 500, "internal"},
+		"another host": {problem(421, "misdirected"), 421, "misdirected"},
+		"a redirect": {func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "/auth/signin", http.StatusSeeOther)
+		}, 303, ""},
 		"dies":           {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, ""},
 		"recovers":       {func(rw http.ResponseWriter, r *http.Request) { w.broken.Store(nil); rw.WriteHeader(503) }, 503, "unavailable"},
 		"answers a page": {func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(404) }, 404, ""},
