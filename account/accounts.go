@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // ErrUnavailable means that the store could not answer. It wraps the store's error, which is for the log.
@@ -83,11 +84,8 @@ func (a *Accounts) SignUp(ctx context.Context, name string, password Password, f
 
 // checkNew returns the normalised name of a user who may be added.
 func (a *Accounts) checkNew(name string, password Password) (string, error) {
-	normal, err := NormalizeName(name)
+	normal, err := newName(name)
 	if err != nil {
-		return "", err
-	}
-	if err := checkScripts(normal); err != nil {
 		return "", err
 	}
 	return normal, a.rules.judge(normal, password)
@@ -98,14 +96,20 @@ func (a *Accounts) add(ctx context.Context, name, display string, password Passw
 	if err != nil {
 		return User{}, err
 	}
+	return a.create(ctx, name, display, hash, 0)
+}
+
+// create adds a user whose password is an initial one for so long; 0: it is none.
+func (a *Accounts) create(ctx context.Context, name, display string, hash Hash, initial time.Duration) (User, error) {
 	id := newUserID()
-	if err := a.store.CreateUser(ctx, User{ID: id, Name: name, Display: display, Hash: hash}); err != nil {
+	if err := a.store.CreateUser(ctx, User{ID: id, Name: name, Display: display, Hash: hash}, initial); err != nil {
 		return User{}, storeError(err)
 	}
 	return a.ByID(ctx, id) // the store stamped the times
 }
 
-// SetPassword gives the user a new password, without asking for the current one: it is for operators. The caller ends the user's
+// SetPassword gives the user a new password, without asking for the current one: it is for programs to whom the user has told it;
+// an operator who does not know the user's choice uses [Accounts.SetInitial]. The caller ends the user's
 // sessions. Errors match [ErrPassword], [ErrNotFound], [ErrBusy] or [ErrUnavailable]; after the last, the password may
 // have changed.
 func (a *Accounts) SetPassword(ctx context.Context, id string, password Password) error {
@@ -120,7 +124,7 @@ func (a *Accounts) SetPassword(ctx context.Context, id string, password Password
 	if err != nil {
 		return err
 	}
-	return storeError(a.store.SetPassword(ctx, id, hash))
+	return storeError(a.store.SetPassword(ctx, id, hash, 0))
 }
 
 // Disable keeps the user from logging in. It only sets the flag: the caller ends the user's sessions afterwards. Errors match

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // Authenticate returns the enabled user with that name and password, and stamps the login. Everything that is not so is
-// [ErrCredentials], after the same work; see [Reason]. Other errors match [ErrThrottled], [ErrBusy] or [ErrUnavailable] and say
-// nothing about the user. A password that is empty or longer than [MaxPasswordBytes] is nobody's and is refused without hashing.
+// [ErrCredentials], after the same work; see [Reason]. [ErrInitialPassword] means that the password is right and good only for
+// [Accounts.ReplaceInitial]. Other errors match [ErrThrottled], [ErrBusy] or [ErrUnavailable] and say nothing about the user. A
+// password that is empty or longer than [MaxPasswordBytes] is nobody's and is refused without hashing.
 //
 // from is the address of the client itself, not of a proxy. Attempts are counted in the store before anything is hashed, for names
 // that do not exist as for those that do, and soon held up: on one account from one network, on one account from all networks that
@@ -25,7 +27,7 @@ func (a *Accounts) Authenticate(ctx context.Context, name string, password Passw
 	if err != nil {
 		return User{}, err
 	}
-	user, reason, err := a.candidate(ctx, name)
+	user, reason, err := a.candidate(ctx, name, taken.now)
 	if err == nil {
 		user, err = a.prove(ctx, user, reason, password, a.signedIn)
 	}
@@ -45,6 +47,9 @@ func (a *Accounts) ChangePassword(ctx context.Context, id string, current, next 
 	if err := a.rules.judge(user.Name, next); err != nil {
 		return User{}, err
 	}
+	if user.initial() && next.equal(current) {
+		return User{}, &PasswordError{Rule: PasswordInitial}
+	}
 	if current.checkSize() != nil {
 		return User{}, refuse(ReasonPasswordSize)
 	}
@@ -52,7 +57,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, id string, current, next 
 	if err != nil {
 		return User{}, err
 	}
-	user, reason := a.usable(user)
+	user, reason := a.usable(user, taken.now)
 	proved := false
 	user, err = a.prove(ctx, user, reason, current, func(ctx context.Context, user User, _ Password) (User, error) {
 		proved = true
@@ -84,6 +89,9 @@ func (a *Accounts) prove(ctx context.Context, user User, reason string, password
 
 // signedIn stamps the login of a user whose password was right, and replaces a hash that is cheaper to guess than new ones are.
 func (a *Accounts) signedIn(ctx context.Context, user User, password Password) (User, error) {
+	if user.initial() {
+		return User{}, ErrInitialPassword
+	}
 	var better Hash
 	if params, err := user.Hash.Params(); err == nil && !params.atLeast(a.hasher.params) {
 		better, _ = a.hasher.Hash(ctx, password) // if there is no time for that now, then at the next login
@@ -107,7 +115,11 @@ func (a *Accounts) change(ctx context.Context, user User, next Password) (User, 
 	if err := a.unchanged(ctx, user, a.store.ChangePassword(ctx, user, hash)); err != nil {
 		return User{}, err
 	}
-	return a.ByID(ctx, user.ID)
+	changed, err := a.ByID(ctx, user.ID)
+	if err == nil && changed.Hash != hash {
+		return User{}, refuse(ReasonPasswordChanged) // once more: who was proved here is not who has that one
+	}
+	return changed, err
 }
 
 // unchanged makes the store's refusal to act for a user who is not as verified into the reason for that.
@@ -122,8 +134,8 @@ func (a *Accounts) unchanged(ctx context.Context, user User, err error) error {
 }
 
 // candidate returns the user whose password is to be verified, with the decoy for a hash and the reason for the refusal
-// where it is decided already.
-func (a *Accounts) candidate(ctx context.Context, name string) (User, string, error) {
+// where it is decided already. now is the store's.
+func (a *Accounts) candidate(ctx context.Context, name string, now time.Time) (User, string, error) {
 	normal, err := NormalizeName(name)
 	if err != nil {
 		return User{Hash: a.decoy}, ReasonMalformedName, nil
@@ -135,17 +147,20 @@ func (a *Accounts) candidate(ctx context.Context, name string) (User, string, er
 	if err != nil {
 		return User{}, "", storeError(err)
 	}
-	user, reason := a.usable(user)
+	user, reason := a.usable(user, now)
 	return user, reason, nil
 }
 
 // usable returns the user with a hash that can be verified, and the reason for the refusal if it is decided already.
-func (a *Accounts) usable(user User) (User, string) {
+func (a *Accounts) usable(user User, now time.Time) (User, string) {
 	if _, err := user.Hash.Params(); err != nil {
 		return User{Hash: a.decoy}, ReasonUnusableHash
 	}
 	if user.Disabled {
 		return user, ReasonDisabled
+	}
+	if user.expired(now) {
+		return user, ReasonInitialExpired
 	}
 	return user, ""
 }

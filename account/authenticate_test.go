@@ -50,9 +50,17 @@ var refusals = map[string]func(t *testing.T, b *bench) (string, account.Password
 		}
 		return user.Name, password
 	},
+	account.ReasonInitialExpired: func(t *testing.T, b *bench) (string, account.Password) {
+		user, initial, err := b.AddInitial(t.Context(), "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.store.Advance(account.InitialLife)
+		return user.Name, account.NewPassword(initial)
+	},
 	account.ReasonUnusableHash: func(t *testing.T, b *bench) (string, account.Password) {
 		user := b.mustAdd(t, "ada")
-		if err := b.store.SetPassword(t.Context(), user.ID, "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"); err != nil {
+		if err := b.store.SetPassword(t.Context(), user.ID, "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW", 0); err != nil {
 			t.Fatal(err)
 		}
 		return user.Name, password
@@ -156,7 +164,7 @@ func TestAuthenticateSeesChangesMadeMeanwhile(t *testing.T) {
 	for reason, change := range map[string]func(context.Context, *accounttest.Memory, string) error{
 		account.ReasonDisabled: func(ctx context.Context, s *accounttest.Memory, id string) error { return s.SetDisabled(ctx, id, true) },
 		account.ReasonPasswordChanged: func(ctx context.Context, s *accounttest.Memory, id string) error {
-			return s.SetPassword(ctx, id, good)
+			return s.SetPassword(ctx, id, good, 0)
 		},
 	} {
 		t.Run(reason, func(t *testing.T) {

@@ -14,6 +14,9 @@ const (
 	ReasonPasswordSize    = "password_size"    // empty, or longer than MaxPasswordBytes
 	ReasonPasswordChanged = "password_changed" // since it was verified
 	ReasonUnusableHash    = "unusable_hash"    // the stored one; see ErrHash
+	ReasonInitialExpired  = "initial_expired"  // an initial password that nobody replaced in time
+
+	ReasonInitialPassword = "initial_password" // with ErrInitialPassword
 
 	// With ErrThrottled: by whose failures.
 	ReasonThrottledPair    = "throttled_pair"    // on this account from this network
@@ -21,8 +24,12 @@ const (
 	ReasonThrottledNetwork = "throttled_network" // of this network on any account
 )
 
-// Reason returns why err, which matches [ErrCredentials] or [ErrThrottled], was returned, or "" for any other error.
+// Reason returns why err, which matches [ErrCredentials], [ErrInitialPassword] or [ErrThrottled], was returned, or "" for any
+// other error.
 func Reason(err error) string {
+	if errors.Is(err, ErrInitialPassword) {
+		return ReasonInitialPassword
+	}
 	if t, ok := errors.AsType[*ThrottledError](err); ok {
 		return t.reason
 	}

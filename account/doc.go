@@ -35,9 +35,15 @@
 // [Rules] apply to every password that is set, and only then: length, a list of common ones, the names of user and site, and a
 // set of stolen ones if there is one. [PasswordError] and [NameError] say which rule was broken.
 //
+// # Initial passwords
+//
+// A password that an operator hands out is made here, at random ([Accounts.AddInitial], [Accounts.SetInitial]), is good for
+// [InitialLife], and then only for choosing another one ([Accounts.ReplaceInitial]): no session begins with it
+// ([ErrInitialPassword]), and the operator does not know the one that counts (OWASP ASVS 5.0 §6.4.1, §6.4.6).
+//
 // # Disabling, and logins under way
 //
-// [Accounts.Disable], [Accounts.SetPassword] and [Accounts.ChangePassword] change the user only; their caller then ends the user's sessions. A login
+// [Accounts.Disable] and what sets a password change the user only; their caller then ends the user's sessions. A login
 // that passed before the change may store its session after that. So a caller that starts a session for an
 // authenticated user calls [Accounts.Recheck] once the session is stored, and ends the session unless it returns nil: either
 // the sweep sees the session, or the recheck sees the change.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl/account"
 )
@@ -23,8 +24,8 @@ func (s faulty) fault(method string) error {
 	return nil
 }
 
-func (s faulty) CreateUser(ctx context.Context, user account.User) error {
-	return errors.Join(s.fault("CreateUser"), s.Store.CreateUser(ctx, user)) // reported as failed, took effect
+func (s faulty) CreateUser(ctx context.Context, user account.User, initial time.Duration) error {
+	return errors.Join(s.fault("CreateUser"), s.Store.CreateUser(ctx, user, initial)) // reported as failed, took effect
 }
 
 func (s faulty) UserByName(ctx context.Context, name string) (account.User, error) {
@@ -37,8 +38,8 @@ func (s faulty) UserByID(ctx context.Context, id string) (account.User, error) {
 	return user, errors.Join(s.fault("UserByID"), err)
 }
 
-func (s faulty) SetPassword(ctx context.Context, id string, hash account.Hash) error {
-	return errors.Join(s.fault("SetPassword"), s.Store.SetPassword(ctx, id, hash))
+func (s faulty) SetPassword(ctx context.Context, id string, hash account.Hash, initial time.Duration) error {
+	return errors.Join(s.fault("SetPassword"), s.Store.SetPassword(ctx, id, hash, initial))
 }
 
 func (s faulty) SetDisabled(ctx context.Context, id string, disabled bool) error {
@@ -75,7 +76,7 @@ func (s faulty) SweepAttempts(ctx context.Context, keep, limit int) (int, error)
 // A store that cannot answer never makes a user unknown, a password wrong, or a login succeed.
 func TestStoreFaultsAreUnavailable(t *testing.T) {
 	b := newBench(t)
-	user := b.mustAdd(t, "ada")
+	user, grace := b.mustAdd(t, "ada"), b.mustAdd(t, "grace")
 	calls := map[string]func(*account.Accounts) error{
 		"Add": func(a *account.Accounts) error { _, err := a.Add(t.Context(), "bob", password); return err },
 		"Authenticate": func(a *account.Accounts) error {
@@ -88,6 +89,16 @@ func TestStoreFaultsAreUnavailable(t *testing.T) {
 			_, err := a.ChangePassword(t.Context(), user.ID, password, other, home)
 			return err
 		},
+		"ReplaceInitial": func(a *account.Accounts) error {
+			initial, err := b.SetInitial(t.Context(), grace.ID)
+			if err != nil {
+				return err
+			}
+			_, err = a.ReplaceInitial(t.Context(), "grace", account.NewPassword(initial), other, home)
+			return err
+		},
+		"AddInitial":  func(a *account.Accounts) error { _, _, err := a.AddInitial(t.Context(), "joan"); return err },
+		"SetInitial":  func(a *account.Accounts) error { _, err := a.SetInitial(t.Context(), grace.ID); return err },
 		"Unlock":      func(a *account.Accounts) error { return a.Unlock(t.Context(), "ada", home) },
 		"Hold":        func(a *account.Accounts) error { _, err := a.Hold(t.Context(), "ada"); return err },
 		"Sweep":       func(a *account.Accounts) error { _, err := a.SweepAttempts(t.Context(), 1); return err },
@@ -103,7 +114,9 @@ func TestStoreFaultsAreUnavailable(t *testing.T) {
 		{"SignUp", "Tally"}, {"SignUp", "CreateUser"}, {"ChangePassword", "UserByID"}, {"ChangePassword", "Tally"},
 		{"ChangePassword", "ChangePassword"}, {"Unlock", "ForgetAttempts"}, {"Unlock", "Tally"}, {"Hold", "Tally"}, {"Sweep", "SweepAttempts"},
 		{"SetPassword", "SetPassword"}, {"Disable", "SetDisabled"}, {"Enable", "SetDisabled"}, {"ByID", "UserByID"},
-		{"ByName", "UserByName"}, {"List", "Users"},
+		{"ByName", "UserByName"}, {"List", "Users"}, {"AddInitial", "CreateUser"}, {"SetInitial", "SetPassword"},
+		{"ReplaceInitial", "Tally"}, {"ReplaceInitial", "UserByName"}, {"ReplaceInitial", "ChangePassword"}, {"ReplaceInitial", "UserByID"},
+		{"ReplaceInitial", "SignedIn"},
 	} {
 		accounts, err := account.New(account.Options{Store: faulty{Store: b.store, method: c.method}, Hasher: b.hasher, Key: testKey})
 		if err != nil {

@@ -95,3 +95,12 @@ func stableName(typed string) (string, bool) {
 	}
 	return "", false
 }
+
+// newName is NormalizeName for a name that is being given, which must not look like another.
+func newName(name string) (string, error) {
+	normal, err := NormalizeName(name)
+	if err != nil {
+		return "", err
+	}
+	return normal, checkScripts(normal)
+}

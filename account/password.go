@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -57,6 +58,9 @@ func (p Password) bytes() []byte {
 	}
 	return norm.NFC.Bytes([]byte(*p.text))
 }
+
+// equal reports whether both are the same password. Both are of the caller's making, so that the time it takes tells nothing.
+func (p Password) equal(other Password) bool { return bytes.Equal(p.bytes(), other.bytes()) }
 
 // checkSize is the bound that holds before any password is hashed, whether it is being set or tried.
 func (p Password) checkSize() error {

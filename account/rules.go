@@ -16,6 +16,7 @@ const (
 	PasswordCommon   = "common"   // on everybody's list
 	PasswordContext  = "context"  // mostly the name of the user or of the site
 	PasswordBreached = "breached" // in the set of [Rules.Breached]
+	PasswordInitial  = "initial"  // the initial one again
 )
 
 // ErrPassword matches every refusal of a password for what it is, rather than for being wrong. See [PasswordError].
@@ -37,6 +38,7 @@ func (e *PasswordError) Error() string {
 		PasswordCommon:   "it is among those that are tried first; give another",
 		PasswordContext:  fmt.Sprintf("without the names of the user and of the site, it must have at least %d characters", e.Min),
 		PasswordBreached: "it is in a list of stolen passwords; give another",
+		PasswordInitial:  "it is the initial one; give one of your own",
 	}
 	return ErrPassword.Error() + ": " + why[e.Rule]
 }

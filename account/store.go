@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 var (
@@ -25,7 +26,7 @@ var (
 //
 // Names and ids are compared byte for byte; the caller has normalised names. Hashes come back as they were given.
 //
-// Time: the store stamps CreatedAt, PasswordChangedAt and LastSignIn by its own clock, in steps of a millisecond or finer; what the
+// Time: the store stamps CreatedAt, PasswordChangedAt, InitialUntil and LastSignIn by its own clock, in steps of a millisecond or finer; what the
 // caller put there is ignored, except where it is compared. The clock moves on between calls.
 //
 // Errors: the sentinels are returned, bare or wrapped, exactly where they are named below. Everything else, an ended context included, is
@@ -37,9 +38,9 @@ type Store interface {
 
 // Users are the part of a [Store] that keeps users.
 type Users interface {
-	// CreateUser adds the user, with ID, Name, Display, Hash and Disabled as given. [ErrNameTaken] if the name is taken;
-	// another error if the id is.
-	CreateUser(ctx context.Context, user User) error
+	// CreateUser adds the user, with ID, Name, Display, Hash and Disabled as given. InitialUntil is so far from now as initial
+	// says, zero if that is 0. [ErrNameTaken] if the name is taken; another error if the id is.
+	CreateUser(ctx context.Context, user User, initial time.Duration) error
 
 	// UserByName returns the user of that name, or [ErrNotFound].
 	UserByName(ctx context.Context, name string) (User, error)
@@ -47,8 +48,9 @@ type Users interface {
 	// UserByID returns the user with that id, or [ErrNotFound].
 	UserByID(ctx context.Context, id string) (User, error)
 
-	// SetPassword replaces the hash and stamps PasswordChangedAt, later than it was, or returns [ErrNotFound].
-	SetPassword(ctx context.Context, id string, hash Hash) error
+	// SetPassword replaces the hash, and InitialUntil as CreateUser does, and stamps PasswordChangedAt, later than it was, or
+	// returns [ErrNotFound].
+	SetPassword(ctx context.Context, id string, hash Hash, initial time.Duration) error
 
 	// SetDisabled sets the flag, or returns [ErrNotFound]. It is no error that the flag has the value already.
 	SetDisabled(ctx context.Context, id string, disabled bool) error
@@ -63,7 +65,7 @@ type SignIns interface {
 	// [ErrNotFound] unless the user is there, enabled, and has the given user's PasswordChangedAt.
 	SignedIn(ctx context.Context, user User, hash Hash) error
 
-	// ChangePassword is SetPassword on the conditions of SignedIn.
+	// ChangePassword is SetPassword on the conditions of SignedIn, of a password that is no initial one.
 	ChangePassword(ctx context.Context, user User, hash Hash) error
 
 	// Tally reads the tallies under the step's keys, applies the step to them at the store's time, stores what its outcome says, and

@@ -71,7 +71,8 @@ func (l *limit) failures(t Tally, now time.Time) int {
 	return int((t.Owed.Sub(now) + l.forgive - 1) / l.forgive)
 }
 
-// clockStep is how far a clock is put back without making known networks unknown. It only prolongs that they are known.
+// clockStep is how far a clock is put back without making known networks unknown, or initial passwords worthless. It only prolongs
+// what they are.
 const clockStep = 24 * time.Hour
 
 // settled returns t without what cannot be: stamps farther ahead than any that this limit makes were written by a clock that has

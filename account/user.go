@@ -19,6 +19,9 @@ type User struct {
 	Disabled bool
 	// CreatedAt and PasswordChangedAt are by the store's clock. Making an account sets both.
 	CreatedAt, PasswordChangedAt time.Time
+	// InitialUntil is by the store's clock: until then, the password is good for choosing another one, and afterwards for nothing.
+	// Zero: the user has chosen it, and may sign in with it.
+	InitialUntil time.Time
 	// LastSignIn is by the store's clock; zero: never. What [Accounts.Authenticate] returns tells of the one before.
 	LastSignIn time.Time
 }

@@ -103,9 +103,9 @@ func writeFixture(t *testing.T, name string) {
 		}
 		must(s.ChangeKeys(ctx, []keyring.Change{{To: record}}))
 	}
-	for _, name := range []string{"alice", "zo\u00e9"} {
+	for i, name := range []string{"alice", "zo\u00e9"} {
 		must(s.CreateUser(ctx, account.User{ID: "u_" + name, Name: name, Display: strings.ToUpper(name), Disabled: name != "alice",
-			Hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}))
+			Hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}, time.Duration(i)*time.Hour))
 	}
 	alice, err := s.UserByName(ctx, "alice")
 	must(err)

@@ -33,7 +33,7 @@ func populated(t *testing.T, path string) *sqlstore.Store {
 	}
 	for _, name := range []string{"alice", "bob"} {
 		if err := s.CreateUser(t.Context(), account.User{ID: "u_" + name, Name: name, Display: name,
-			Hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}); err != nil {
+			Hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -133,14 +133,14 @@ func TestNoErrorTellsASecret(t *testing.T) {
 		}
 		errs = append(errs, err)
 	}
-	if err := errors.Join(s.Create(t.Context(), row), s.ChangeKeys(t.Context(), []keyring.Change{{To: key}}), s.CreateUser(t.Context(), user)); err != nil {
+	if err := errors.Join(s.Create(t.Context(), row), s.ChangeKeys(t.Context(), []keyring.Change{{To: key}}), s.CreateUser(t.Context(), user, 0)); err != nil {
 		t.Fatal(err)
 	}
 	try("taken id", s.Create(t.Context(), row))
 	try("taken key", s.ChangeKeys(t.Context(), []keyring.Change{{To: key}}))
-	try("taken name", s.CreateUser(t.Context(), user))
+	try("taken name", s.CreateUser(t.Context(), user, 0))
 	user.Name = "bob"
-	try("taken user id", s.CreateUser(t.Context(), user))
+	try("taken user id", s.CreateUser(t.Context(), user, 0))
 	bad := row
 	bad.ID, bad.Transport = token.NewID(), canary
 	try("transport", s.Create(t.Context(), bad))
@@ -151,13 +151,13 @@ func TestNoErrorTellsASecret(t *testing.T) {
 	c := turn(row, time.Now())
 	c.Generation, c.KeyHash = 0, row.KeyHash
 	try("generation", replace(t, s, c))
-	try("no user", s.SetPassword(t.Context(), "nobody", canary))
+	try("no user", s.SetPassword(t.Context(), "nobody", canary, 0))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := s.Load(ctx, []session.ID{row.ID})
 	try("load, ended context", err)
-	try("set, ended context", s.SetPassword(ctx, "u_1", canary))
+	try("set, ended context", s.SetPassword(ctx, "u_1", canary, 0))
 	_, err = s.UserByName(ctx, canary)
 	try("user, ended context", err)
 

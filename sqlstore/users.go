@@ -5,25 +5,26 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pawlauth/pawl/account"
 )
 
-const userColumns = `id, name, display, hash, disabled, created_at, password_changed_at, last_sign_in_at`
+const userColumns = `id, name, display, hash, disabled, created_at, password_changed_at, initial_until, last_sign_in_at`
 
 func scanUser(rows interface{ Scan(...any) error }) (u account.User, err error) {
 	return u, rows.Scan(&u.ID, &u.Name, &u.Display, (*string)(&u.Hash), flag{&u.Disabled},
-		stamp{&u.CreatedAt}, stamp{&u.PasswordChangedAt}, stamp{&u.LastSignIn})
+		stamp{&u.CreatedAt}, stamp{&u.PasswordChangedAt}, stamp{&u.InitialUntil}, stamp{&u.LastSignIn})
 }
 
 var errUserID = errors.New("a user with that id exists already")
 
 // CreateUser implements [account.Store].
-func (s *Store) CreateUser(ctx context.Context, u account.User) error {
+func (s *Store) CreateUser(ctx context.Context, u account.User, initial time.Duration) error {
 	return s.write(ctx, "create user", func(tx *tx) error {
 		now := tx.now.UnixMicro()
-		err := tx.one(account.ErrNameTaken, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
-			ON CONFLICT (name) DO NOTHING`, u.ID, u.Name, u.Display, string(u.Hash), u.Disabled, now, now)
+		err := tx.one(account.ErrNameTaken, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)
+			ON CONFLICT (name) DO NOTHING`, u.ID, u.Name, u.Display, string(u.Hash), u.Disabled, now, now, tx.until(initial))
 		if isTaken(err) {
 			return errUserID
 		}
@@ -53,22 +54,30 @@ func (s *Store) user(ctx context.Context, query, key string) (account.User, erro
 }
 
 const (
-	sqlNewPassword = `UPDATE users SET hash = ?, password_changed_at = max(?, password_changed_at + 1) WHERE id = ?`
+	sqlNewPassword = `UPDATE users SET hash = ?, initial_until = ?, password_changed_at = max(?, password_changed_at + 1) WHERE id = ?`
 	sqlSignedIn    = `UPDATE users SET last_sign_in_at = ?, hash = coalesce(?, hash) WHERE id = ?`
 	unchanged      = ` AND disabled = 0 AND password_changed_at = ?`
 )
 
+// until is when an initial password ends that is set now: NULL if it is none.
+func (t *tx) until(initial time.Duration) any {
+	if initial == 0 {
+		return nil
+	}
+	return t.now.Add(initial).UnixMicro()
+}
+
 // SetPassword implements [account.Store].
-func (s *Store) SetPassword(ctx context.Context, id string, hash account.Hash) error {
+func (s *Store) SetPassword(ctx context.Context, id string, hash account.Hash, initial time.Duration) error {
 	return s.write(ctx, "set password", func(tx *tx) error {
-		return tx.one(account.ErrNotFound, sqlNewPassword, string(hash), tx.now.UnixMicro(), id)
+		return tx.one(account.ErrNotFound, sqlNewPassword, string(hash), tx.until(initial), tx.now.UnixMicro(), id)
 	})
 }
 
 // ChangePassword implements [account.Store].
 func (s *Store) ChangePassword(ctx context.Context, u account.User, hash account.Hash) error {
 	return s.write(ctx, "change password", func(tx *tx) error {
-		return tx.one(account.ErrNotFound, sqlNewPassword+unchanged, string(hash), tx.now.UnixMicro(), u.ID, u.PasswordChangedAt.UnixMicro())
+		return tx.one(account.ErrNotFound, sqlNewPassword+unchanged, string(hash), nil, tx.now.UnixMicro(), u.ID, u.PasswordChangedAt.UnixMicro())
 	})
 }
 

@@ -46,7 +46,7 @@ func (m *Memory) Tallies() int {
 var errIDTaken = errors.New("user id is taken")
 
 // CreateUser implements [account.Store].
-func (m *Memory) CreateUser(ctx context.Context, user account.User) error {
+func (m *Memory) CreateUser(ctx context.Context, user account.User, initial time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -59,7 +59,7 @@ func (m *Memory) CreateUser(ctx context.Context, user account.User) error {
 		return errIDTaken
 	}
 	user.CreatedAt = m.tick()
-	user.PasswordChangedAt, user.LastSignIn = user.CreatedAt, time.Time{}
+	user.PasswordChangedAt, user.LastSignIn, user.InitialUntil = user.CreatedAt, time.Time{}, m.until(initial)
 	m.users[user.ID] = user
 	return nil
 }
@@ -85,9 +85,9 @@ func (m *Memory) UserByID(ctx context.Context, id string) (account.User, error) 
 }
 
 // SetPassword implements [account.Store].
-func (m *Memory) SetPassword(ctx context.Context, id string, hash account.Hash) error {
+func (m *Memory) SetPassword(ctx context.Context, id string, hash account.Hash, initial time.Duration) error {
 	return m.change(ctx, id, func(user *account.User) error {
-		m.setPassword(user, hash)
+		m.setPassword(user, hash, initial)
 		return nil
 	})
 }
@@ -120,7 +120,7 @@ func (m *Memory) ChangePassword(ctx context.Context, user account.User, hash acc
 		if stale(*stored, user) {
 			return account.ErrNotFound
 		}
-		m.setPassword(stored, hash)
+		m.setPassword(stored, hash, 0)
 		return nil
 	})
 }
@@ -210,13 +210,20 @@ func (m *Memory) change(ctx context.Context, id string, apply func(*account.User
 	return nil
 }
 
-// setPassword, put, tick, byID and byName need mu.
-func (m *Memory) setPassword(user *account.User, hash account.Hash) {
+// setPassword, until, put, tick, byID and byName need mu.
+func (m *Memory) setPassword(user *account.User, hash account.Hash, initial time.Duration) {
 	now := m.tick()
 	if last := user.PasswordChangedAt; !now.After(last) {
 		now = last.Add(time.Millisecond)
 	}
-	user.Hash, user.PasswordChangedAt = hash, now
+	user.Hash, user.PasswordChangedAt, user.InitialUntil = hash, now, m.until(initial)
+}
+
+func (m *Memory) until(initial time.Duration) time.Time {
+	if initial == 0 {
+		return time.Time{}
+	}
+	return m.now.Add(initial)
 }
 
 func (m *Memory) put(key account.TallyKey, tally account.Tally) {

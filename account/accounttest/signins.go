@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl/account"
 )
@@ -37,13 +38,13 @@ func letIn(t *testing.T, store account.Store, attempts func(n int) account.Attem
 func testPasswordStamp(t *testing.T, store account.Store) {
 	user := mustCreate(t, store, sample(1))
 	for n := range 50 {
-		set := store.SetPassword
+		err := error(nil)
 		if n%2 == 1 {
-			set = func(ctx context.Context, _ string, hash account.Hash) error {
-				return store.ChangePassword(ctx, user, hash)
-			}
+			err = store.ChangePassword(t.Context(), user, sampleHash(n))
+		} else {
+			err = store.SetPassword(t.Context(), user.ID, sampleHash(n), time.Hour)
 		}
-		if err := set(t.Context(), user.ID, sampleHash(n)); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 		next := mustByID(t, store, user.ID)
@@ -88,6 +89,54 @@ func testChangePassword(t *testing.T, store account.Store) {
 	refusesTheStale(t, store, user, store.ChangePassword)
 }
 
+// What makes a password initial is stamped by the store, with each password anew; only another password ends it.
+func testInitialPassword(t *testing.T, store account.Store) {
+	const life = 3 * time.Hour
+	want := sample(1)
+	if err := store.CreateUser(t.Context(), want, life); err != nil {
+		t.Fatalf("CreateUser: %v", err)
+	}
+	user := mustByID(t, store, want.ID)
+	want.CreatedAt, want.PasswordChangedAt, want.InitialUntil = user.CreatedAt, user.PasswordChangedAt, user.CreatedAt.Add(life)
+	requireSame(t, user, want)
+	bystander := mustCreate(t, store, sample(2))
+	listed, err := store.Users(t.Context())
+	if err != nil || len(listed) != 2 {
+		t.Fatalf("Users: %d, %v", len(listed), err)
+	}
+	requireSame(t, listed[0], want)
+
+	set := func(n int, initial time.Duration) account.User {
+		t.Helper()
+		if err := store.SetPassword(t.Context(), want.ID, sampleHash(n), initial); err != nil {
+			t.Fatalf("SetPassword: %v", err)
+		}
+		return mustByID(t, store, want.ID)
+	}
+	user = set(10, 0)
+	want.Hash, want.PasswordChangedAt, want.InitialUntil = sampleHash(10), user.PasswordChangedAt, time.Time{}
+	requireSame(t, user, want)
+	user = set(11, life)
+	if until := user.InitialUntil; until.Before(user.CreatedAt.Add(life)) || until.After(user.PasswordChangedAt.Add(life)) {
+		t.Errorf("initial until %v, set at %v", until, user.PasswordChangedAt)
+	}
+	want.Hash, want.PasswordChangedAt, want.InitialUntil = sampleHash(11), user.PasswordChangedAt, user.InitialUntil
+	requireSame(t, user, want)
+	for _, disabled := range []bool{true, false} {
+		if err := store.SetDisabled(t.Context(), want.ID, disabled); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requireSame(t, mustByID(t, store, want.ID), want)
+	if err := store.ChangePassword(t.Context(), user, sampleHash(12)); err != nil {
+		t.Fatalf("ChangePassword: %v", err)
+	}
+	if user = mustByID(t, store, want.ID); !user.InitialUntil.IsZero() || user.Hash != sampleHash(12) {
+		t.Errorf("after the change: initial until %v", user.InitialUntil)
+	}
+	requireSame(t, mustByID(t, store, bystander.ID), bystander)
+}
+
 // refusesTheStale: act does nothing for users who are not as given.
 func refusesTheStale(t *testing.T, store account.Store, user account.User, act func(context.Context, account.User, account.Hash) error) {
 	t.Helper()
@@ -100,7 +149,7 @@ func refusesTheStale(t *testing.T, store account.Store, user account.User, act f
 		t.Fatal(err)
 	}
 	requireSame(t, mustByID(t, store, user.ID), user)
-	if err := store.SetPassword(t.Context(), user.ID, sampleHash(9)); err != nil {
+	if err := store.SetPassword(t.Context(), user.ID, sampleHash(9), 0); err != nil {
 		t.Fatal(err)
 	}
 	changed := mustByID(t, store, user.ID)

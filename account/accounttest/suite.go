@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		{"ComparesByteForByte", testByteForByte},
 		{"UnknownIsNotFound", testNotFound},
 		{"SetPasswordChangesHashAndStamp", testSetPassword},
+		{"InitialPasswordEndsByTheStoresClock", testInitialPassword},
 		{"SetDisabledChangesTheFlag", testSetDisabled},
 		{"UsersAreOrderedByName", testUsers},
 		{"EndedContextIsNoAnswer", testEndedContext},
@@ -61,7 +62,7 @@ func sampleHash(n int) account.Hash {
 
 func mustCreate(t *testing.T, store account.Store, user account.User) account.User {
 	t.Helper()
-	if err := store.CreateUser(t.Context(), user); err != nil {
+	if err := store.CreateUser(t.Context(), user, 0); err != nil {
 		t.Fatalf("CreateUser: %v", err)
 	}
 	return mustByID(t, store, user.ID)
@@ -85,7 +86,10 @@ func requireSame(t *testing.T, got, want account.User) {
 	if !got.LastSignIn.Equal(want.LastSignIn) {
 		t.Errorf("last sign-in: got %v, want %v", got.LastSignIn, want.LastSignIn)
 	}
-	got.CreatedAt, got.PasswordChangedAt, got.LastSignIn = want.CreatedAt, want.PasswordChangedAt, want.LastSignIn
+	if !got.InitialUntil.Equal(want.InitialUntil) {
+		t.Errorf("initial until: got %v, want %v", got.InitialUntil, want.InitialUntil)
+	}
+	got.CreatedAt, got.PasswordChangedAt, got.LastSignIn, got.InitialUntil = want.CreatedAt, want.PasswordChangedAt, want.LastSignIn, want.InitialUntil
 	if got != want {
 		// Hashes print redacted; these are samples.
 		t.Errorf("got %+v with hash %s\nwant %+v with hash %s", got, string(got.Hash), want, string(want.Hash))
@@ -118,13 +122,16 @@ func testCreate(t *testing.T, store account.Store) {
 	other.Disabled = true
 	other.CreatedAt = got.CreatedAt.AddDate(-50, 0, 0)
 	other.PasswordChangedAt = got.CreatedAt.AddDate(50, 0, 0)
-	other.LastSignIn = got.CreatedAt.AddDate(50, 0, 0)
+	other.LastSignIn, other.InitialUntil = got.CreatedAt.AddDate(50, 0, 0), got.CreatedAt.AddDate(50, 0, 0)
 	stored := mustCreate(t, store, other)
 	if !stored.Disabled {
 		t.Error("created as disabled, stored as enabled")
 	}
 	if !stored.LastSignIn.IsZero() {
 		t.Errorf("who was never signed in was at %v", stored.LastSignIn)
+	}
+	if !stored.InitialUntil.IsZero() {
+		t.Errorf("a password that is no initial one ends at %v", stored.InitialUntil)
 	}
 	if stored.CreatedAt.Before(got.CreatedAt) || !stored.PasswordChangedAt.Equal(stored.CreatedAt) {
 		t.Errorf("the caller's times were stored: %v and %v", stored.CreatedAt, stored.PasswordChangedAt)
@@ -135,11 +142,11 @@ func testNameTaken(t *testing.T, store account.Store) {
 	first := mustCreate(t, store, sample(1))
 	second := sample(2)
 	second.Name = first.Name
-	requireError(t, "CreateUser", store.CreateUser(t.Context(), second), account.ErrNameTaken)
+	requireError(t, "CreateUser", store.CreateUser(t.Context(), second, 0), account.ErrNameTaken)
 	if err := store.SetDisabled(t.Context(), first.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	requireError(t, "CreateUser with the name of a disabled user", store.CreateUser(t.Context(), second), account.ErrNameTaken)
+	requireError(t, "CreateUser with the name of a disabled user", store.CreateUser(t.Context(), second, 0), account.ErrNameTaken)
 	_, err := store.UserByID(t.Context(), second.ID)
 	requireError(t, "UserByID of the refused user", err, account.ErrNotFound)
 	first.Disabled = true
@@ -150,7 +157,7 @@ func testIDTaken(t *testing.T, store account.Store) {
 	first := mustCreate(t, store, sample(1))
 	second := sample(2)
 	second.ID = first.ID
-	err := store.CreateUser(t.Context(), second)
+	err := store.CreateUser(t.Context(), second, 0)
 	if err == nil || errors.Is(err, account.ErrNameTaken) || errors.Is(err, account.ErrNotFound) {
 		t.Errorf("CreateUser: got %v, want an error that is no sentinel", err)
 	}
@@ -190,7 +197,7 @@ func testNotFound(t *testing.T, store account.Store) {
 	requireError(t, "UserByName", err, account.ErrNotFound)
 	_, err = store.UserByID(t.Context(), stranger.ID)
 	requireError(t, "UserByID", err, account.ErrNotFound)
-	requireError(t, "SetPassword", store.SetPassword(t.Context(), stranger.ID, stranger.Hash), account.ErrNotFound)
+	requireError(t, "SetPassword", store.SetPassword(t.Context(), stranger.ID, stranger.Hash, 0), account.ErrNotFound)
 	requireError(t, "SetDisabled", store.SetDisabled(t.Context(), stranger.ID, true), account.ErrNotFound)
 	users, err := store.Users(t.Context())
 	if err != nil || len(users) != 1 {
@@ -209,7 +216,7 @@ func testSetPassword(t *testing.T, store account.Store) {
 	const attempts = 2000
 	for n := range attempts {
 		hash := sampleHash(100 + n)
-		if err := store.SetPassword(t.Context(), before.ID, hash); err != nil {
+		if err := store.SetPassword(t.Context(), before.ID, hash, 0); err != nil {
 			t.Fatalf("SetPassword: %v", err)
 		}
 		got := mustByID(t, store, before.ID)
@@ -274,9 +281,9 @@ func testEndedContext(t *testing.T, store account.Store) {
 	_, answers["UserByName"] = store.UserByName(ended, user.Name)
 	_, answers["UserByID"] = store.UserByID(ended, user.ID)
 	_, answers["Users"] = store.Users(ended)
-	answers["SetPassword"] = store.SetPassword(ended, user.ID, user.Hash)
+	answers["SetPassword"] = store.SetPassword(ended, user.ID, user.Hash, 0)
 	answers["SetDisabled"] = store.SetDisabled(ended, user.ID, false)
-	answers["CreateUser"] = store.CreateUser(ended, sample(2))
+	answers["CreateUser"] = store.CreateUser(ended, sample(2), 0)
 	answers["SignedIn"] = store.SignedIn(ended, user, "")
 	answers["ChangePassword"] = store.ChangePassword(ended, user, user.Hash)
 	answers["ForgetAttempts"] = store.ForgetAttempts(ended, account.Tag{1})
@@ -297,7 +304,7 @@ func testConcurrentCreate(t *testing.T, store account.Store) {
 		wg.Go(func() {
 			user := sample(n)
 			user.Name = "contended"
-			outcomes[n] = store.CreateUser(t.Context(), user)
+			outcomes[n] = store.CreateUser(t.Context(), user, 0)
 		})
 	}
 	wg.Wait()
@@ -329,7 +336,7 @@ func testConcurrentChanges(t *testing.T, store account.Store) {
 		wg.Go(func() {
 			for round := range rounds {
 				hash := sampleHash(100*n + round)
-				if err := store.SetPassword(t.Context(), user.ID, hash); err != nil {
+				if err := store.SetPassword(t.Context(), user.ID, hash, 0); err != nil {
 					t.Errorf("SetPassword: %v", err)
 				}
 				if got, err := store.UserByName(t.Context(), user.Name); err != nil || string(got.Hash) != string(hash) {

@@ -104,7 +104,7 @@ func (h *herd) fill(ctx context.Context, n int, transports []session.Transport) 
 	return inParallel(128, len(h.sessions), func(r int) error {
 		if r%perUser == 0 {
 			user := account.User{ID: userID(r / perUser), Name: fmt.Sprintf("user%d", r/perUser), Hash: "none"}
-			if err := h.data.Store.CreateUser(ctx, user); err != nil {
+			if err := h.data.Store.CreateUser(ctx, user, 0); err != nil {
 				return err
 			}
 		}
