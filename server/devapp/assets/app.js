@@ -33,7 +33,7 @@ async function ask(where, options = {}) {
 }
 
 function tell(kind, title, text, signIn = false) {
-  byId("outcome").className = `outcome live ${kind}`;
+  byId("outcome").className = `outcome live ${kind}`.trim();
   byId("outcome-title").textContent = title;
   byId("outcome-text").textContent = text;
   byId("outcome-link").hidden = !signIn;
@@ -147,7 +147,7 @@ async function renew() {
     return;
   }
   tell(
-    "note",
+    "",
     `Renewed, and not turned: still generation ${generation}.`,
     "The access token is fresh, the refresh token the same. A session turns at most once in its turn interval (75 s unless configured), " +
       "so that many tabs, a retry or a crash right after a renewal never sign you out. The session document asks browsers to renew " +
@@ -158,7 +158,7 @@ async function renew() {
 async function replay() {
   const { status, body } = await ask("/dev/replay", { method: "POST" });
   if (status === 409) {
-    tell("note", "There is no previous token yet.", "Renew until the wheel has turned: then the token before is one that a thief could have.");
+    tell("", "There is no previous token yet.", "Renew until the wheel has turned: then the token before is one that a thief could have.");
     return;
   }
   if (status !== 200) {
@@ -179,12 +179,12 @@ async function replay() {
   }
   await look();
   if (body.status !== 200) {
-    tell("note", "Refused.", `The answer was ${body.status} ${body.code ?? ""}. Nothing changed for you.`);
+    tell("", "Refused.", `The answer was ${body.status} ${body.code ?? ""}. Nothing changed for you.`);
     return;
   }
   const counted = body.events.some((e) => e.reason === "late");
   tell(
-    "note",
+    "",
     `Answered with generation ${body.newest} once more${counted ? ", and counted" : ""}.`,
     `To the server this looks like you, whose answer was lost: until it has seen generation ${body.newest} in use by a token that has settled (75 s old unless configured), the token before may come again. ` +
       "That is what keeps honest users signed in; once it is seen, the same replay raises the alarm, and so does every fourth of eight. To see it at once: pawl serve --dev --strict",
