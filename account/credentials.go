@@ -17,6 +17,7 @@ const (
 	ReasonInitialExpired  = "initial_expired"  // an initial password that nobody replaced in time
 
 	ReasonInitialPassword = "initial_password" // with ErrInitialPassword
+	ReasonNotInitial      = "not_initial"      // with ErrNotInitial
 
 	// With ErrThrottled: by whose failures.
 	ReasonThrottledPair    = "throttled_pair"    // on this account from this network
@@ -24,11 +25,14 @@ const (
 	ReasonThrottledNetwork = "throttled_network" // of this network on any account
 )
 
-// Reason returns why err, which matches [ErrCredentials], [ErrInitialPassword] or [ErrThrottled], was returned, or "" for any
-// other error.
+// Reason returns why err, which matches [ErrCredentials], [ErrThrottled], [ErrInitialPassword] or [ErrNotInitial], was returned, or
+// "" for any other error.
 func Reason(err error) string {
-	if errors.Is(err, ErrInitialPassword) {
+	switch {
+	case errors.Is(err, ErrInitialPassword):
 		return ReasonInitialPassword
+	case errors.Is(err, ErrNotInitial):
+		return ReasonNotInitial
 	}
 	if t, ok := errors.AsType[*ThrottledError](err); ok {
 		return t.reason

@@ -84,7 +84,7 @@ func TestInitialPasswordIsOnlyForChoosingAnother(t *testing.T) {
 	if _, err := b.Authenticate(t.Context(), "ada", other, home); err != nil {
 		t.Errorf("what was chosen expires: %v", err)
 	}
-	if _, err := b.ReplaceInitial(t.Context(), "ada", other, password, home); !errors.Is(err, account.ErrNotInitial) || errors.Is(err, account.ErrCredentials) {
+	if _, err := b.ReplaceInitial(t.Context(), "ada", other, password, home); !errors.Is(err, account.ErrNotInitial) || errors.Is(err, account.ErrCredentials) || account.Reason(err) != account.ReasonNotInitial {
 		t.Errorf("of a user's own: %v", err)
 	}
 	if _, err := b.Authenticate(t.Context(), "ada", other, home); err != nil {

@@ -41,6 +41,7 @@ const requestTimeout = 10 * time.Second
 // Accounts tells who somebody is; [*account.Accounts] does.
 type Accounts interface {
 	Authenticate(ctx context.Context, name string, password account.Password, from netip.Addr) (account.User, error)
+	ReplaceInitial(ctx context.Context, name string, initial, next account.Password, from netip.Addr) (account.User, error)
 	Recheck(ctx context.Context, user account.User) error
 	ByID(ctx context.Context, id string) (account.User, error)
 	SignUp(ctx context.Context, name string, password account.Password, from netip.Addr) (account.User, error)

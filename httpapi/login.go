@@ -14,10 +14,11 @@ import (
 type loginRequest struct {
 	Username  *string           `json:"username"`
 	Password  *account.Password `json:"password"`
-	Remember  bool              `json:"remember"`  // cookies outlive the browser
-	Transport session.Transport `json:"transport"` // empty: cookie
-	ClientID  string            `json:"client_id"` // with bearer; empty: the only one there is
-	Scope     string            `json:"scope"`     // empty: all that the client may have
+	New       *account.Password `json:"new_password"` // replaces an initial one
+	Remember  bool              `json:"remember"`     // cookies outlive the browser
+	Transport session.Transport `json:"transport"`    // empty: cookie
+	ClientID  string            `json:"client_id"`    // with bearer; empty: the only one there is
+	Scope     string            `json:"scope"`        // empty: all that the client may have
 }
 
 // login is [API.SignIn] for whoever sends JSON, and the only sign-in that can
@@ -42,7 +43,7 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	issued, user, err := a.signIn(r, Credentials{Username: *in.Username, Password: *in.Password, Remember: in.Remember},
+	issued, user, err := a.signIn(r, Credentials{Username: *in.Username, Password: *in.Password, NewPassword: in.New, Remember: in.Remember},
 		session.Login{ClientID: client.ID, Audience: a.Audience, Scope: scope, Transport: transport})
 	if err != nil {
 		return err

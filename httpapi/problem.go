@@ -79,6 +79,8 @@ var outcomes = []outcome{
 	{verify.ErrStale, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
 
 	{account.ErrCredentials, 401, "login_failed", "User name or password is wrong.", "", "invalid_grant"},
+	{account.ErrInitialPassword, 403, "password_change_required", "This password is an initial one. Send another with it.", "", ""},
+	{account.ErrNotInitial, 400, "password_not_initial", "This password is no initial one. Sign in with it alone.", "", ""},
 	{account.ErrNotFound, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{account.ErrThrottled, 429, "too_many_attempts", "Too many attempts. Wait, and try again.", "", "temporarily_unavailable"},
 	{account.ErrBusy, 503, "busy", "Too many sign-ins are under way. Try again.", "", "temporarily_unavailable"},

@@ -15,6 +15,10 @@ type Credentials struct {
 	Username string
 	Password account.Password
 	Remember bool // cookies outlive the browser
+	// NewPassword is to replace Password, which must be an initial one then: no
+	// session begins with that, and who tries is told to choose another
+	// ("password_change_required"). Nil: it is the user's own.
+	NewPassword *account.Password
 	// Confirm says that a signed-in user shows once more who it is: the new
 	// session is remembered if the one that it replaces was, whatever Remember
 	// says.
@@ -128,14 +132,31 @@ func (a *API) webLogin() session.Login {
 // to be.
 func (a *API) signIn(r *http.Request, c Credentials, l session.Login) (session.Issued, account.User, error) {
 	l.Origin = a.Guard.Proxies.Origin(r)
-	user, err := a.Accounts.Authenticate(r.Context(), c.Username, c.Password, a.Guard.Proxies.ClientAddr(r))
+	user, err := a.authenticate(r, c)
 	if err != nil {
 		a.recordFailure("sign_in", err, l.ClientID, l.Origin)
 		return session.Issued{}, account.User{}, err
 	}
+	if c.NewPassword != nil {
+		a.Engine.Record(session.Event{Type: session.EventPasswordSet, Reason: "initial", UserID: user.ID, ClientID: l.ClientID, Origin: l.Origin})
+		// Those whom the program itself has signed in.
+		_, err := a.Engine.End(context.WithoutCancel(r.Context()), session.Selection{User: user.ID}, session.ReasonPassword, "", l.Origin)
+		if err != nil {
+			return session.Issued{}, account.User{}, err
+		}
+	}
 	l.UserID, l.Methods, l.Remembered = user.ID, []string{"pwd"}, c.Remember && l.Transport == session.Cookie
 	issued, err := a.begin(r, &user, l, c.Confirm && l.Transport == session.Cookie)
 	return issued, user, err
+}
+
+// authenticate returns whoever the credentials prove to be.
+func (a *API) authenticate(r *http.Request, c Credentials) (account.User, error) {
+	from := a.Guard.Proxies.ClientAddr(r)
+	if c.NewPassword != nil {
+		return a.Accounts.ReplaceInitial(r.Context(), c.Username, c.Password, *c.NewPassword, from)
+	}
+	return a.Accounts.Authenticate(r.Context(), c.Username, c.Password, from)
 }
 
 func (a *API) signUp(r *http.Request, c Credentials) (session.Issued, account.User, error) {
@@ -256,7 +277,7 @@ func (a *API) recordFailure(what string, err error, clientID string, from sessio
 		e.Type, e.Reason = session.EventOverload, what
 	case errors.Is(err, account.ErrThrottled):
 		e.Type, e.Reason = session.EventRateLimited, what
-	case !errors.Is(err, account.ErrCredentials):
+	case e.Reason == "":
 		return // the cause is in the log
 	}
 	a.Engine.Record(e)
