@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -123,7 +124,7 @@ func (p *Pages) renderSignIn(v visit, status int, page *view) {
 // signIn signs in, and leads on by way of a look at whether the cookies were
 // kept, unless the browser has shown that it keeps them.
 func (p *Pages) signIn(v visit) {
-	values, err := readForm(v.r, []string{"username", "password"}, []string{"remember", "confirm", "return_to"})
+	values, err := readForm(v.r, []string{"username", "password"}, []string{"new_password", "remember", "confirm", "return_to"})
 	if err != nil {
 		p.fail(v, err)
 		return
@@ -131,18 +132,27 @@ func (p *Pages) signIn(v visit) {
 	in := signIn{username: values["username"], remember: values["remember"] == "1", confirm: values["confirm"] == "1",
 		returnTo: p.returnTo(values["return_to"]), confirming: p.viewer(v.r)}
 	page := p.signInView(in)
-	if empty(page.Form, values, map[string]string{"username": "fill_username", "password": "fill_password"}) {
+	asked := httpapi.Credentials{Username: in.username, Password: account.NewPassword(values["password"]), Remember: in.remember, Confirm: in.confirm}
+	if text, ok := values["new_password"]; ok {
+		next := account.NewPassword(text)
+		page, asked.NewPassword = p.chooseView(in), &next
+	}
+	if empty(page.Form, values, map[string]string{"username": "fill_username", "password": "fill_password", "new_password": "fill_new"}) {
 		p.renderSignIn(v, http.StatusUnprocessableEntity, page)
 		return
 	}
 	kept := httpauth.CarriesCookie(v.r)
-	_, err = p.api.SignIn(v.w, v.r, httpapi.Credentials{Username: in.username, Password: account.NewPassword(values["password"]),
-		Remember: in.remember, Confirm: in.confirm})
-	if err != nil {
-		p.renderFailure(v, page, err, "password", "", p.renderSignIn)
-		return
+	_, err = p.api.SignIn(v.w, v.r, asked)
+	switch {
+	case err == nil:
+		p.goOn(v, kept, in.returnTo)
+	case errors.Is(err, account.ErrInitialPassword):
+		p.renderSignIn(v, http.StatusForbidden, p.chooseView(in))
+	case errors.Is(err, account.ErrNotInitial):
+		p.renderOwnPassword(v, in)
+	default:
+		p.renderFailure(v, page, err, "password", "new_password", p.renderSignIn)
 	}
-	p.goOn(v, kept, in.returnTo)
 }
 
 // goOn leads on after a sign-in.
