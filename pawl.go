@@ -16,6 +16,7 @@ import (
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/pages"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
@@ -69,6 +70,10 @@ type Options struct {
 	MinPassword int
 	// AllowSignup lets everybody make an account.
 	AllowSignup bool
+	// RequireCSRFToken wants the CSRF token with whatever changes something by
+	// a cookie, besides the proof that our own site made the request. A policy
+	// after NIST SP 800-63B-4 always wants it (§5.1).
+	RequireCSRFToken bool
 
 	// Brand is how the pages look like yours; zero: like Pawl's.
 	Brand Brand
@@ -79,6 +84,9 @@ type Options struct {
 	// [Pawl.SignIn]; empty: Pawl's. With it, Pawl's leads there, and there are
 	// no pages for passwords.
 	SignInPage string
+	// CSPReports is where browsers report what the pages' Content-Security-Policy
+	// kept from happening: a path of this site, or an https URL; empty: nowhere.
+	CSPReports string
 	// WithoutPages leaves all pages away, for a program that has its own or
 	// none: a navigation without a login that counts is sent to SignInPage, or
 	// gets a problem document as a program does.
@@ -106,6 +114,7 @@ func (o Options) withDefaults() Options {
 		o.Policy, _ = session.Preset("default")
 	}
 	o.MinPassword = o.PasswordLength()
+	o.RequireCSRFToken = o.RequireCSRFToken || o.afterNIST()
 	if o.Keys == (keyring.Options{}) {
 		o.Keys = keyring.Options{Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour}
 	}
@@ -125,15 +134,15 @@ func (o Options) withDefaults() Options {
 // logs in by, in characters (NIST SP 800-63B-4 §3.1.1.2).
 const singleFactorPassword = 15
 
-// needsLongPasswords: every preset but our own is after NIST.
-func (o Options) needsLongPasswords() bool { return strings.HasPrefix(o.Policy.Name, "aal") }
+// afterNIST: every preset but our own is.
+func (o Options) afterNIST() bool { return strings.HasPrefix(o.Policy.Name, "aal") }
 
 // PasswordLength is MinPassword, or what it is if it is not said.
 func (o Options) PasswordLength() int {
 	switch {
 	case o.MinPassword != 0:
 		return o.MinPassword
-	case o.needsLongPasswords():
+	case o.afterNIST():
 		return singleFactorPassword
 	}
 	return account.MinPasswordRunes
@@ -151,10 +160,10 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
 	}
 	_, _, err := o.site()
-	if o.needsLongPasswords() && o.MinPassword < singleFactorPassword {
+	if o.afterNIST() && o.MinPassword < singleFactorPassword {
 		faults = append(faults, fmt.Errorf("policy %q requires passwords of at least %d characters, not %d", o.Policy.Name, singleFactorPassword, o.MinPassword))
 	}
-	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings(), o.rules().Validate(), o.Brand.Validate())
+	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings(), o.rules().Validate(), o.Brand.Validate(), pages.CheckReports(o.CSPReports))
 	if _, ok := httpauth.LocalPath(o.Home); !ok {
 		faults = append(faults, fmt.Errorf("home %q is not a plain path on this site", o.Home))
 	}

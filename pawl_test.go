@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
@@ -35,7 +37,7 @@ type app struct {
 	seen http.Header // of the last request that reached the application
 }
 
-func newApp(t *testing.T) *app {
+func newApp(t *testing.T, changes ...func(*pawl.Options)) *app {
 	t.Helper()
 	l, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
@@ -46,8 +48,11 @@ func newApp(t *testing.T) *app {
 		t.Fatal(err)
 	}
 	a := &app{t: t, origin: "http://localhost:" + port}
-	a.pawl, err = pawl.Open(t.Context(), pawl.Options{
-		Data: filepath.Join(t.TempDir(), "data"), Origins: []string{a.origin}, Log: slog.New(slog.DiscardHandler)})
+	o := pawl.Options{Data: filepath.Join(t.TempDir(), "data"), Origins: []string{a.origin}, Log: slog.New(slog.DiscardHandler)}
+	for _, change := range changes {
+		change(&o)
+	}
+	a.pawl, err = pawl.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,6 +253,40 @@ func TestPoliciesOfNISTWantLongPasswords(t *testing.T) {
 		if wrong, ok := errors.AsType[*account.PasswordError](err); !ok || wrong.Rule != rule {
 			t.Errorf("%q: %v, want %s", password, err, rule)
 		}
+	}
+}
+
+// A policy after NIST wants a value of the session in whatever changes
+// something, besides the proof of origin; so does any other that is told to.
+//
+// Rows: 42
+func TestCSRFTokenIsWantedByPoliciesOfNIST(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*pawl.Options)
+		want   int
+	}{
+		"default":  {func(*pawl.Options) {}, 200},
+		"told to":  {func(o *pawl.Options) { o.RequireCSRFToken = true }, 403},
+		"aal2":     {func(o *pawl.Options) { o.Policy, _ = session.Preset("aal2") }, 403},
+		"and told": {func(o *pawl.Options) { o.Policy, _ = session.Preset("aal1"); o.RequireCSRFToken = true }, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, c.change)
+			a.signIn()
+			if resp := a.do("POST", "/transfer", ""); resp.StatusCode != c.want {
+				t.Fatalf("without a token: %s, want %d", resp.Status, c.want)
+			}
+			var document struct {
+				CSRFToken string `json:"csrf_token"`
+			}
+			resp := a.do("GET", "/auth/session", "")
+			if err := json.UnmarshalRead(resp.Body, &document); err != nil || document.CSRFToken == "" {
+				t.Fatalf("session document: %v", err)
+			}
+			if resp := a.do("POST", "/transfer", "", httpauth.CSRFHeader, document.CSRFToken); resp.StatusCode != 200 {
+				t.Errorf("with the session's token: %s", resp.Status)
+			}
+		})
 	}
 }
 

@@ -76,7 +76,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	}
 	guard, err := httpauth.NewGuard(httpauth.Options{
 		Site: site, Proxies: proxies, CSRF: csrf, Verifier: p.verifier, Note: p.uses.Note, Record: p.record,
-		Pseudonym: p.data.Master.Pseudonyms(), Now: time.Now,
+		Pseudonym: p.data.Master.Pseudonyms(), Now: time.Now, RequireCSRFToken: o.RequireCSRFToken,
 	})
 	if err != nil {
 		return web{}, err
@@ -91,7 +91,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil || o.WithoutPages {
 		return web{guard, api, api}, err
 	}
-	shown, err = pages.New(pages.Options{API: api, Home: o.Home, SignInPage: o.SignInPage, MinPassword: o.MinPassword, Brand: o.Brand})
+	shown, err = pages.New(pages.Options{API: api, Home: o.Home, SignInPage: o.SignInPage, MinPassword: o.MinPassword, Brand: o.Brand, CSPReports: o.CSPReports})
 	return web{guard, api, shown}, err
 }
 

@@ -9,8 +9,10 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
@@ -38,13 +40,17 @@ type Options struct {
 	// beforehand; zero: [account.MinPasswordRunes]. What counts is the rules of
 	// the accounts.
 	MinPassword int
-	Brand       Brand
+	// CSPReports is where browsers report violations of the pages' policy (CSP
+	// §6.5): a path of this site, or an https URL; empty: nowhere.
+	CSPReports string
+	Brand      Brand
 }
 
 // Pages serves the pages. It is safe for concurrent use.
 type Pages struct {
 	Options
 	api       *httpapi.API
+	reports   string // part of the policy
 	site      site
 	tongues   *tongues
 	templates map[string]*template.Template
@@ -77,6 +83,10 @@ func New(o Options) (*Pages, error) {
 	if p.templates, err = loadTemplates(); err != nil {
 		return nil, fmt.Errorf("pages: templates: %w", err)
 	}
+	if o.CSPReports != "" {
+		// report-uri is for browsers that do not know report-to (CSP §6.5.1).
+		p.reports = "; report-uri " + o.CSPReports + "; report-to csp"
+	}
 	p.SignedOut = cmp.Or(o.SignedOut, p.site.Path("/signed-out"))
 	p.table = p.makeTable()
 	return p, nil
@@ -92,7 +102,22 @@ func (o Options) check() error {
 			faults = append(faults, fmt.Errorf("%s path %q is not a plain path on this site", name, path))
 		}
 	}
-	return errors.Join(append(faults, o.Brand.Validate())...)
+	return errors.Join(append(faults, o.Brand.Validate(), CheckReports(o.CSPReports))...)
+}
+
+// CheckReports returns what is wrong with a place for browsers to report to.
+func CheckReports(place string) error {
+	if place == "" {
+		return nil
+	}
+	_, local := httpauth.LocalPath(place)
+	u, err := url.Parse(place)
+	foreign := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.Fragment == "" &&
+		!strings.ContainsFunc(place, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"\;,`, c) })
+	if !local && !foreign || local && strings.ContainsAny(place, ";,") {
+		return fmt.Errorf("CSP reports cannot go to %q; give a path of this site or an https URL", place)
+	}
+	return nil
 }
 
 func (p *Pages) makeTable() map[string]page {

@@ -150,8 +150,11 @@ func (p *Pages) render(v visit, status int, name string, page *view) {
 		scripts = "'nonce-" + page.Nonce + "'"
 	}
 	p.harden(v, "default-src 'none'; style-src 'self'; script-src "+scripts+"; connect-src 'self'; img-src 'self' data:; "+
-		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'")
+		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"+p.reports)
 	h := v.w.Header()
+	if p.CSPReports != "" {
+		h.Set("Reporting-Endpoints", `csp="`+p.CSPReports+`"`)
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", v.l.Lang())
 	h.Set("Content-Length", fmt.Sprint(body.Len()))

@@ -46,6 +46,8 @@ type Config struct {
 	Home           string // path to go on to after a sign-in
 	MinPassword    int    // characters of a new password; 0: by the policy
 	MaxSessions    int    // live sessions of a user
+	CSRFToken      bool   // wanted besides the proof of origin
+	CSPReports     string // where browsers report to
 	Policy         session.Policy
 	Keys           keyring.Options
 }
@@ -119,6 +121,7 @@ func (c Config) Plan() (Plan, error) {
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
+		RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
 	}
 	if c.Dev && devapp.Takes(c.Prefix) {
 		fault("--prefix %s is where --dev has its own pages; give another", c.Prefix)

@@ -25,6 +25,8 @@ type serveFlags struct {
 	AllowSignup  bool     `env:"PAWL_ALLOW_SIGNUP" help:"Let everybody make an account."`
 	MinPassword  int      `placeholder:"N" env:"PAWL_MIN_PASSWORD" help:"Characters that a new password must have, 8 to 64 (8; 15 with a policy of NIST's)."`
 	MaxSessions  int      `placeholder:"N" env:"PAWL_MAX_SESSIONS" help:"Live sessions of one user; a login beyond them ends the oldest (100)."`
+	CSRFToken    bool     `name:"require-csrf-token" env:"PAWL_REQUIRE_CSRF_TOKEN" help:"Want the CSRF token besides the proof of origin; policies of NIST's do."`
+	CSPReports   string   `name:"csp-reports" placeholder:"URL" env:"PAWL_CSP_REPORTS" help:"Where browsers report violations of the pages' content policy."`
 	Home         string   `default:"/" placeholder:"PATH" env:"PAWL_HOME" help:"Where a sign-in leads that was on the way nowhere."`
 	BrandName    string   `placeholder:"NAME" env:"PAWL_BRAND_NAME" help:"Name on the pages, at most 40 characters (Pawl)."`
 	BrandLogo    string   `placeholder:"FILE" env:"PAWL_BRAND_LOGO" help:"Logo on the pages: SVG, PNG, JPEG or WebP, at most 256 KiB."`
@@ -39,7 +41,7 @@ func (f serveFlags) config() (server.Config, error) {
 		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
-		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home,
+		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
 		BrandName: f.BrandName, BrandLogo: f.BrandLogo, BrandColour: f.BrandColour,
 	}
 	if err != nil {
