@@ -138,6 +138,17 @@ func (a *Accounts) Enable(ctx context.Context, id string) error {
 	return storeError(a.store.SetDisabled(ctx, id, false))
 }
 
+// Delete removes the user and what is counted under the user's name; its name is free then, its id is never given again. The caller
+// disables the user and ends the user's sessions before. Errors match [ErrNotFound] or [ErrUnavailable]; after the last, the user may
+// be gone.
+func (a *Accounts) Delete(ctx context.Context, id string) error {
+	user, err := a.ByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	return storeError(a.store.DeleteUser(ctx, id, a.tag(tagAccount, user.Name)))
+}
+
 // ByID returns the user with that id. Errors match [ErrNotFound] or [ErrUnavailable].
 func (a *Accounts) ByID(ctx context.Context, id string) (User, error) {
 	user, err := a.store.UserByID(ctx, id)

@@ -166,6 +166,9 @@ func TestAuthenticateSeesChangesMadeMeanwhile(t *testing.T) {
 		account.ReasonPasswordChanged: func(ctx context.Context, s *accounttest.Memory, id string) error {
 			return s.SetPassword(ctx, id, good, 0)
 		},
+		account.ReasonUnknownUser: func(ctx context.Context, s *accounttest.Memory, id string) error {
+			return s.DeleteUser(ctx, id, account.Tag{})
+		},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			b := newBench(t)

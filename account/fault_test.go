@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -73,6 +74,10 @@ func (s faulty) SweepAttempts(ctx context.Context, keep, limit int) (int, error)
 	return n, errors.Join(s.fault("SweepAttempts"), err)
 }
 
+func (s faulty) DeleteUser(ctx context.Context, id string, of account.Tag) error {
+	return errors.Join(s.fault("DeleteUser"), s.Store.DeleteUser(ctx, id, of))
+}
+
 // A store that cannot answer never makes a user unknown, a password wrong, or a login succeed.
 func TestStoreFaultsAreUnavailable(t *testing.T) {
 	b := newBench(t)
@@ -99,6 +104,7 @@ func TestStoreFaultsAreUnavailable(t *testing.T) {
 		},
 		"AddInitial":  func(a *account.Accounts) error { _, _, err := a.AddInitial(t.Context(), "joan"); return err },
 		"SetInitial":  func(a *account.Accounts) error { _, err := a.SetInitial(t.Context(), grace.ID); return err },
+		"Delete":      func(a *account.Accounts) error { return a.Delete(t.Context(), b.mustAdd(t, rand.Text()).ID) },
 		"Unlock":      func(a *account.Accounts) error { return a.Unlock(t.Context(), "ada", home) },
 		"Hold":        func(a *account.Accounts) error { _, err := a.Hold(t.Context(), "ada"); return err },
 		"Sweep":       func(a *account.Accounts) error { _, err := a.SweepAttempts(t.Context(), 1); return err },
@@ -114,7 +120,7 @@ func TestStoreFaultsAreUnavailable(t *testing.T) {
 		{"SignUp", "Tally"}, {"SignUp", "CreateUser"}, {"ChangePassword", "UserByID"}, {"ChangePassword", "Tally"},
 		{"ChangePassword", "ChangePassword"}, {"Unlock", "ForgetAttempts"}, {"Unlock", "Tally"}, {"Hold", "Tally"}, {"Sweep", "SweepAttempts"},
 		{"SetPassword", "SetPassword"}, {"Disable", "SetDisabled"}, {"Enable", "SetDisabled"}, {"ByID", "UserByID"},
-		{"ByName", "UserByName"}, {"List", "Users"}, {"AddInitial", "CreateUser"}, {"SetInitial", "SetPassword"},
+		{"ByName", "UserByName"}, {"Delete", "UserByID"}, {"Delete", "DeleteUser"}, {"List", "Users"}, {"AddInitial", "CreateUser"}, {"SetInitial", "SetPassword"},
 		{"ReplaceInitial", "Tally"}, {"ReplaceInitial", "UserByName"}, {"ReplaceInitial", "ChangePassword"}, {"ReplaceInitial", "UserByID"},
 		{"ReplaceInitial", "SignedIn"},
 	} {

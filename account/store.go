@@ -34,6 +34,10 @@ var (
 type Store interface {
 	Users
 	SignIns
+
+	// DeleteUser removes the user with that id and all tallies under keys of that account, Known ones too, or returns [ErrNotFound]
+	// and removes nothing. The name may be given again.
+	DeleteUser(ctx context.Context, id string, account Tag) error
 }
 
 // Users are the part of a [Store] that keeps users.

@@ -95,6 +95,17 @@ func (s *Store) SetDisabled(ctx context.Context, id string, disabled bool) error
 	})
 }
 
+// DeleteUser implements [account.Store].
+func (s *Store) DeleteUser(ctx context.Context, id string, of account.Tag) error {
+	return s.write(ctx, "delete user", func(tx *tx) error {
+		if err := tx.one(account.ErrNotFound, `DELETE FROM users WHERE id = ?`, id); err != nil {
+			return err
+		}
+		_, err := tx.exec(`DELETE FROM attempts WHERE account = ?`, of[:])
+		return err
+	})
+}
+
 // Users implements [account.Store].
 func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT `+userColumns+` FROM users ORDER BY name`)

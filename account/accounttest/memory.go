@@ -183,6 +183,21 @@ func (m *Memory) SweepAttempts(ctx context.Context, keep, limit int) (int, error
 	return len(swept), nil
 }
 
+// DeleteUser implements [account.Store].
+func (m *Memory) DeleteUser(ctx context.Context, id string, of account.Tag) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := m.byID(id); err != nil {
+		return err
+	}
+	delete(m.users, id)
+	maps.DeleteFunc(m.tallies, func(key account.TallyKey, _ account.Tally) bool { return key.Account == of })
+	return nil
+}
+
 // Users implements [account.Store].
 func (m *Memory) Users(ctx context.Context) ([]account.User, error) {
 	m.mu.Lock()

@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		{"GiveBackLeavesNothing", testGiveBack},
 		{"ForgetAttemptsLeavesKnown", testForgetAttempts},
 		{"SweepRemovesTheSurplus", testSweepSurplus},
+		{"DeleteUserLeavesNothing", testDelete},
+		{"DeletedWhileInUseStaysDeleted", testDeleteInUse},
 	} {
 		t.Run(tier.name, func(t *testing.T) { tier.test(t, open(t)) })
 	}
@@ -286,6 +288,7 @@ func testEndedContext(t *testing.T, store account.Store) {
 	answers["CreateUser"] = store.CreateUser(ended, sample(2), 0)
 	answers["SignedIn"] = store.SignedIn(ended, user, "")
 	answers["ChangePassword"] = store.ChangePassword(ended, user, user.Hash)
+	answers["DeleteUser"] = store.DeleteUser(ended, user.ID, account.Tag{1})
 	answers["ForgetAttempts"] = store.ForgetAttempts(ended, account.Tag{1})
 	_, answers["Tally"] = store.Tally(ended, attempt(1, 1).Take())
 	_, answers["SweepAttempts"] = store.SweepAttempts(ended, 1, 1)
