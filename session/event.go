@@ -27,6 +27,7 @@ const (
 	EventUserDisabled    EventType = "user_disabled"
 	EventUserEnabled     EventType = "user_enabled"
 	EventUserUnlocked    EventType = "user_unlocked"
+	EventUserDeleted     EventType = "user_deleted"
 	EventPasswordSet     EventType = "password_set"
 	EventKeyPublished    EventType = "key_published"
 	EventKeyActivated    EventType = "key_activated"

@@ -50,8 +50,13 @@ func (s *Store) Append(ctx context.Context, events []session.Event) error {
 // order. 0 is before the first one. Who asks for what comes after the last
 // cursor it got misses none.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]StoredEvent, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT cursor, `+eventColumns+` FROM events WHERE cursor > ?
-		ORDER BY cursor LIMIT ?`, after, max(0, limit))
+	return s.events(ctx, `cursor > ?`, limit, after)
+}
+
+// events returns at most limit events on a condition, in their order.
+func (s *Store) events(ctx context.Context, condition string, limit int, args ...any) ([]StoredEvent, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT cursor, `+eventColumns+` FROM events WHERE `+condition+`
+		ORDER BY cursor LIMIT ?`, append(args, max(0, limit))...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: read events: %w", err)
 	}

@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/pawlauth/pawl/session"
+)
+
+// EventsOf returns the events of a user that come after a cursor, at most
+// limit, in their order. There is no index of users: all events after the
+// cursor are read.
+func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit int) ([]StoredEvent, error) {
+	return s.events(ctx, `user_id = ? AND cursor > ?`, limit, userID, after)
+}
+
+const (
+	sqlRemoveOver = `DELETE FROM sessions WHERE user_id = ? AND ended_at IS NOT NULL AND absolute_end <= ?`
+	// Each row gets a name of its own in place of the user's: not even rows of
+	// one user can be told to belong together.
+	sqlErase = `UPDATE sessions SET user_id = 'erased_' || lower(hex(randomblob(16))), user_agent = '', address = '',
+		scope = '', key_hash = NULL, binding = '', thumbprint = '', rolled_back_at = NULL
+		WHERE user_id = ? AND ended_at IS NOT NULL`
+)
+
+// EraseSessions takes everything personal out of the ended sessions of a user:
+// the user's id, browser, network, device key, scope. Such a row still refuses
+// the tokens of its session; one that is past its absolute end is removed. The
+// feed of ended sessions names no user and stays. It returns how many rows it
+// erased and how many it removed.
+func (s *Store) EraseSessions(ctx context.Context, userID string) (erased, removed int, err error) {
+	var rows, over int64
+	err = s.write(ctx, "erase sessions", func(tx *tx) (err error) {
+		if over, err = tx.exec(sqlRemoveOver, userID, tx.now.UnixMicro()); err != nil {
+			return err
+		}
+		rows, err = tx.exec(sqlErase, userID)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(rows), int(over), nil
+}
+
+const (
+	// eraseStep is how many events are looked at in one transaction, so that
+	// other writes get their turn.
+	eraseStep = 5000
+
+	sqlStepEnd     = `SELECT max(cursor) FROM (SELECT cursor FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?)`
+	sqlEraseEvents = `UPDATE events SET user_id = NULL, address = NULL, user_agent = NULL, request_id = NULL
+		WHERE cursor > ? AND cursor <= ? AND user_id = ? AND type <> ?`
+)
+
+// EraseEvents makes the events of a user anonymous and returns how many. What
+// happened, when and why stays, and the keyed hash of the session, which after
+// [Store.EraseSessions] leads to nobody. [session.EventUserDeleted] keeps the
+// id: it says that the deletion was done.
+func (s *Store) EraseEvents(ctx context.Context, userID string) (int, error) {
+	var erased int64
+	for from := int64(0); ; {
+		var end sql.NullInt64
+		var n int64
+		after := from // the write may outlive this call
+		err := s.write(ctx, "erase events", func(tx *tx) error {
+			err := tx.query(func(rows *sql.Rows) error { return rows.Scan(&end) }, sqlStepEnd, after, eraseStep)
+			if err != nil || !end.Valid {
+				return err
+			}
+			n, err = tx.exec(sqlEraseEvents, after, end.Int64, userID, string(session.EventUserDeleted))
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if !end.Valid {
+			return int(erased), nil
+		}
+		erased, from = erased+n, end.Int64
+	}
+}
