@@ -49,7 +49,7 @@ func (o *Operator) Close() error { return o.data.Close() }
 // Pseudonym returns the keyed hash under which a session appears in events.
 func (o *Operator) Pseudonym(id session.ID) string { return o.pseudonym(id) }
 
-// AddUser makes a user.
+// AddUser makes a user who has chosen the password.
 func (o *Operator) AddUser(ctx context.Context, name string, password account.Password) (account.User, error) {
 	accounts, err := o.accounts()
 	if err != nil {
@@ -61,6 +61,23 @@ func (o *Operator) AddUser(ctx context.Context, name string, password account.Pa
 	}
 	return user, o.record(ctx, session.Event{Type: session.EventUserAdded, UserID: user.ID})
 }
+
+// AddInitialUser makes a user with an initial password, and returns that; see
+// [account.Accounts.AddInitial].
+func (o *Operator) AddInitialUser(ctx context.Context, name string) (account.User, string, error) {
+	accounts, err := o.accounts()
+	if err != nil {
+		return account.User{}, "", err
+	}
+	user, initial, err := accounts.AddInitial(ctx, name)
+	if err != nil {
+		return user, "", err
+	}
+	return user, initial, o.record(ctx, session.Event{Type: session.EventUserAdded, Reason: reasonInitial, UserID: user.ID})
+}
+
+// reasonInitial is with events of passwords that are to be replaced.
+const reasonInitial = "initial"
 
 // Users lists the users.
 func (o *Operator) Users(ctx context.Context) ([]account.User, error) { return o.data.Store.Users(ctx) }
@@ -78,7 +95,8 @@ func (o *Operator) User(ctx context.Context, name string) (account.User, error) 
 	return user, nil
 }
 
-// SetPassword gives a user a new password and ends the user's sessions.
+// SetPassword gives a user a password that the user has chosen, and ends the
+// user's sessions.
 func (o *Operator) SetPassword(ctx context.Context, user account.User, password account.Password) error {
 	accounts, err := o.accounts()
 	if err != nil {
@@ -87,8 +105,26 @@ func (o *Operator) SetPassword(ctx context.Context, user account.User, password 
 	if err := accounts.SetPassword(ctx, user.ID, password); err != nil {
 		return err
 	}
-	_, err = o.End(ctx, session.Selection{User: user.ID}, session.ReasonPassword)
-	return errors.Join(err, o.record(ctx, session.Event{Type: session.EventPasswordSet, UserID: user.ID}))
+	return o.passwordSet(ctx, user, "")
+}
+
+// SetInitialPassword gives a user an initial password, which it returns, and
+// ends the user's sessions; see [account.Accounts.SetInitial].
+func (o *Operator) SetInitialPassword(ctx context.Context, user account.User) (string, error) {
+	accounts, err := o.accounts()
+	if err != nil {
+		return "", err
+	}
+	initial, err := accounts.SetInitial(ctx, user.ID)
+	if err != nil {
+		return "", err
+	}
+	return initial, o.passwordSet(ctx, user, reasonInitial)
+}
+
+func (o *Operator) passwordSet(ctx context.Context, user account.User, reason string) error {
+	_, err := o.End(ctx, session.Selection{User: user.ID}, session.ReasonPassword)
+	return errors.Join(err, o.record(ctx, session.Event{Type: session.EventPasswordSet, Reason: reason, UserID: user.ID}))
 }
 
 // Disable keeps a user from signing in and ends the user's sessions, in this

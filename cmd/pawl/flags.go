@@ -91,13 +91,24 @@ func (f yesFlag) agreed(s *streams, format string, args ...any) bool {
 // maxPasswordInput is more than any password may have, in bytes.
 const maxPasswordInput = 4096
 
-// readPassword takes a password from standard input: never from a flag, which
-// other users of the machine could see. One line end at its end is not part
-// of it.
-func readPassword(s *streams, given bool) (account.Password, error) {
-	if !given {
-		return account.Password{}, errors.New("give --password-stdin and the password on standard input")
+// passwordFlag says where a password comes from: never from a flag, which other
+// users of the machine could see.
+type passwordFlag struct {
+	PasswordStdin bool `help:"Read a password from standard input that the user has chosen; without, an initial one is made."`
+}
+
+// read reports whether a password is given, and takes it from standard input.
+func (f passwordFlag) read(s *streams) (account.Password, bool, error) {
+	if !f.PasswordStdin {
+		return account.Password{}, false, nil
 	}
+	password, err := readPassword(s)
+	return password, true, err
+}
+
+// readPassword takes a password from standard input. One line end at its end
+// is not part of it.
+func readPassword(s *streams) (account.Password, error) {
 	text, err := io.ReadAll(io.LimitReader(s.in, maxPasswordInput))
 	if err != nil {
 		return account.Password{}, fmt.Errorf("read password: %w", err)

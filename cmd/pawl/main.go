@@ -42,7 +42,7 @@ Examples:
 
   pawl serve --dev                          try it on http://localhost:8080
   pawl serve --origin https://app.example.com --trusted-proxy 10.0.0.0/8
-  pawl user add ada --password-stdin < password.txt
+  pawl user add ada                         and tell her the initial password
   pawl session list --user ada
   pawl events --follow
 `
