@@ -1,7 +1,10 @@
 // Command apionly is an API for programs that hold their tokens themselves:
 // no pages, no cookies to think of. Its users are made by
 //
-//	pawl user add ada --password-stdin
+//	pawl user add ada
+//
+// and choose a password with the one that it prints, by new_password at the
+// first sign-in.
 package main
 
 import (

@@ -108,6 +108,7 @@ func (w *world) exchanges() []exchange {
 	other, gone := w.start(session.Cookie, "web").Row.ID.String(), strings.Repeat("A", 22)
 	refresh := app.Refresh.Reveal()
 	login := func(more string) string { return `{"username":"ada","password":"` + password + `"` + more + `}` }
+	first := func(more string) string { return `{"username":"eve","password":"` + w.initial + `"` + more + `}` }
 	asked := []string{"Peer: " + proxy, "X-Forwarded-Proto: https", "X-Forwarded-Method: GET", "X-Forwarded-Uri: /report",
 		"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
 	return []exchange{
@@ -119,6 +120,10 @@ func (w *world) exchanges() []exchange {
 		{"POST", "/auth/login", login(`,"transport":"bearer","client_id":"nobody"`), []string{jsonBody}, 400, false},
 		{"POST", "/auth/login", `{"username":"ada","password":"wrong"}`, []string{jsonBody, page}, 401, false},
 		{"POST", "/auth/login", login(""), []string{jsonBody, foreign}, 403, false},
+		{"POST", "/auth/login", first(""), []string{jsonBody, page}, 403, false},
+		{"POST", "/auth/login", first(`,"new_password":"short"`), []string{jsonBody, page}, 400, false},
+		{"POST", "/auth/login", first(`,"new_password":"a long enough phrase"`), []string{jsonBody, page}, 200, false},
+		{"POST", "/auth/login", login(`,"new_password":"a long enough phrase"`), []string{jsonBody, page}, 400, false},
 		{"POST", "/auth/login", login(`,"scope":"` + strings.Repeat("x", 9000) + `"`), []string{jsonBody, page}, 413, false},
 		{"POST", "/auth/login", login(""), []string{form, page}, 415, true},
 

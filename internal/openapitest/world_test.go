@@ -38,6 +38,7 @@ type world struct {
 	now     time.Time
 	store   *failingStore
 	ada     account.User
+	initial string       // password of eve's
 	handler http.Handler // the API, or what stands before it
 }
 
@@ -90,6 +91,8 @@ func (w *world) accounts() *account.Accounts {
 	accounts, err := account.New(account.Options{Store: accounttest.NewMemory(), Hasher: hasher, Key: [32]byte{1}})
 	w.must(err)
 	w.ada, err = accounts.Add(w.t.Context(), "ada", account.NewPassword(password))
+	w.must(err)
+	_, w.initial, err = accounts.AddInitial(w.t.Context(), "eve")
 	w.must(err)
 	return accounts
 }
