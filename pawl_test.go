@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -287,6 +288,49 @@ func TestCSRFTokenIsWantedByPoliciesOfNIST(t *testing.T) {
 				t.Errorf("with the session's token: %s", resp.Status)
 			}
 		})
+	}
+}
+
+// A program is told of what a user should know of, as it happens, with the
+// user's id, so that it can send word: a new password, another browser that
+// goes on with the session, and guesses.
+//
+// Rows: 149, 180
+func TestProgramIsToldWhatAUserShouldKnow(t *testing.T) {
+	const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+	var mu sync.Mutex
+	told := make(map[session.EventType]session.Event)
+	a := newApp(t, func(o *pawl.Options) {
+		o.Policy, _ = session.Preset("default")
+		o.Policy = o.Policy.MakeStrict()
+		o.Observe = func(e session.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[e.Type] = e
+		}
+	})
+	a.do("POST", "/auth/login", `{"username":"ada","password":"not my password"}`, "Content-Type", "application/json")
+	a.signIn()
+	if resp := a.do("POST", "/auth/refresh", "", "User-Agent", chrome); resp.StatusCode != 200 {
+		t.Fatalf("renewal: %s", resp.Status)
+	}
+	resp := a.do("POST", "/auth/password", `{"current":"correct horse battery","new":"a quite different one"}`, "Content-Type", "application/json")
+	if resp.StatusCode != 204 {
+		t.Fatalf("password: %s", resp.Status)
+	}
+	ada, err := a.pawl.Accounts().ByName(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, kind := range []session.EventType{session.EventSignInOK, session.EventContextChanged, session.EventPasswordSet} {
+		if e, ok := told[kind]; !ok || e.UserID != ada.ID {
+			t.Errorf("%s: told %t, of user %q; want %q", kind, ok, e.UserID, ada.ID)
+		}
+	}
+	if e, ok := told[session.EventSignInFailed]; !ok || e.Reason != account.ReasonWrongPassword {
+		t.Errorf("a guess: told %t, because of %q", ok, e.Reason)
 	}
 }
 
