@@ -3,7 +3,6 @@ package pages
 import (
 	"embed"
 	"fmt"
-	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -134,6 +133,3 @@ func (l *tongue) date(t time.Time) phrase {
 	return phrase(strings.NewReplacer("{day}", strconv.Itoa(t.Day()), "{month}", months[t.Month()-1],
 		"{year}", strconv.Itoa(t.Year())).Replace(l.words["date"]))
 }
-
-// keys are those that there are, for tests.
-func (l *tongue) keys() map[string]string { return maps.Clone(l.words) }

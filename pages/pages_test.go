@@ -178,7 +178,7 @@ func TestEveryPageSaysWhatItMayDo(t *testing.T) {
 		h := a.Header()
 		for header, want := range map[string]string{
 			"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
-			"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
+			"Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
 			"Content-Type": "text/html; charset=utf-8", "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
 		} {
 			if got := h.Values(header); len(got) != 1 || got[0] != want {

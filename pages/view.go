@@ -172,7 +172,9 @@ func (p *Pages) harden(v visit, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not "no-referrer": it makes the Origin of our own forms "null" (Fetch
+	// §3.2), which is refused where a browser sends no Sec-Fetch-Site.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
 	if p.api.Guard.Proxies.HTTPS(v.r) {
