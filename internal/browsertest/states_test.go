@@ -59,6 +59,7 @@ var states = []state{
 	{name: "signin-on-the-way", lead: at("/auth/signin?return_to=%2Freport"), shown: "[name=return_to]"},
 	{name: "signin-empty", lead: send("/auth/signin"), status: 422, shown: ".fault"},
 	{name: "signin-wrong", lead: send("/auth/signin", "username", "ada", "password", "not the password"), status: 403, shown: "[role=alert]"},
+	{name: "choose", lead: choosing, status: 403, shown: "[name=new_password]"},
 	{name: "signup", lead: at("/auth/signup"), shown: "[name=username]"},
 	{name: "signup-empty", lead: send("/auth/signup"), status: 422, shown: ".fault"},
 	{name: "signup-short", lead: send("/auth/signup", "username", "grace", "password", "short"), status: 400, shown: ".fault"},
