@@ -26,7 +26,7 @@ type cli struct {
 	ConfigFile string `name:"config" placeholder:"FILE" env:"PAWL_CONFIG" help:"TOML file with settings, named like the flags."`
 
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	User    userCmd    `cmd:"" help:"Add, list, disable and enable users, set passwords."`
+	User    userCmd    `cmd:"" help:"Add, list, disable, export and delete users, set passwords."`
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
 	Key     keyCmd     `cmd:"" help:"List, rotate and withdraw signing keys."`
 	Events  eventsCmd  `cmd:"" help:"Show what happened: sign-ins, renewals, thefts, ends."`

@@ -36,6 +36,7 @@ type userCmd struct {
 	Disable  userDisableCmd  `cmd:"" help:"Keep a user from signing in and end the user's sessions."`
 	Enable   userEnableCmd   `cmd:"" help:"Let a user sign in again."`
 	Password userPasswordCmd `cmd:"" help:"Give a user a new initial password and end the user's sessions."`
+	personCmds
 }
 
 type userAddCmd struct {
