@@ -65,6 +65,18 @@ type answer struct {
 // newSite starts everything. Users "ada" and "bob" have accounts.
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteOf(t, pawl.Options{}, func(p *pawl.Pawl) (http.Handler, error) {
+		mux := http.NewServeMux()
+		mux.Handle("/auth/", p.Handler())
+		mux.Handle("/.well-known/", p.Handler())
+		mux.Handle("/", p.Protect(http.HandlerFunc(application)))
+		return mux, nil
+	})
+}
+
+// newSiteOf starts a site of another application, or with other options.
+func newSiteOf(t *testing.T, o pawl.Options, application func(*pawl.Pawl) (http.Handler, error)) *site {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -72,10 +84,9 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, data: filepath.Join(t.TempDir(), "data"), tokens: make(map[string]bool),
 		origin: fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)}
 	s.stranger, s.trusted = newStranger(t), newStranger(t)
-	s.pawl, err = pawl.Open(t.Context(), pawl.Options{
-		Data: s.data, Origins: []string{s.origin}, AllowSignup: true, Log: slog.New(slog.DiscardHandler),
-		Clients: []httpapi.Client{{ID: "app", Scope: "read", Origins: []string{s.trusted.origin}}}})
-	if err != nil {
+	o.Data, o.Origins, o.AllowSignup, o.Log = s.data, []string{s.origin}, true, slog.New(slog.DiscardHandler)
+	o.Clients = []httpapi.Client{{ID: "app", Scope: "read", Origins: []string{s.trusted.origin}}}
+	if s.pawl, err = pawl.Open(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ada", "bob"} {
@@ -83,12 +94,11 @@ func newSite(t *testing.T) *site {
 			t.Fatal(err)
 		}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/auth/", s.pawl.Handler())
-	mux.Handle("/.well-known/", s.pawl.Handler())
-	mux.Handle("/", s.pawl.Protect(http.HandlerFunc(application)))
-	mux.HandleFunc("/favicon.ico", http.NotFound)
-	s.serve = mux.ServeHTTP
+	handler, err := application(s.pawl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve = handler.ServeHTTP
 	server := &http.Server{Handler: http.HandlerFunc(s.exchange), ReadHeaderTimeout: patience}
 	go server.Serve(l)
 	t.Cleanup(func() {

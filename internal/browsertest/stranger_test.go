@@ -16,7 +16,7 @@ import (
 func TestPagesAreBlankInAFrame(t *testing.T) {
 	s := newSite(t)
 	b := s.newTab(t)
-	b.violationsWanted = true
+	b.provoked = true
 	b.signIn("ada")
 	harmless := s.stranger.page("harmless")
 	paths := []string{"/auth/signin", "/auth/signup", "/auth/devices", "/auth/password", "/auth/signout", "/auth/signed-out",
