@@ -3,6 +3,7 @@ package httpauth
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxLocalPath bounds a path with its query, in bytes. Beyond it, it is
@@ -38,11 +39,17 @@ func LocalPath(raw string) (string, bool) {
 }
 
 // plainPath reports whether a path that was decoded once has only ordinary
-// segments, and nothing that could be decoded again.
+// segments, and nothing that could be decoded again. Some servers cut off what
+// follows a semicolon in a segment, and some read bytes that are not UTF-8 as
+// the character they might have meant.
 func plainPath(path string) bool {
+	if !utf8.ValidString(path) {
+		return false
+	}
 	segments := strings.Split(path[1:], "/")
 	for i, s := range segments {
-		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
+		name, _, _ := strings.Cut(s, ";")
+		if name == "." || name == ".." || s == "" && i < len(segments)-1 {
 			return false
 		}
 	}

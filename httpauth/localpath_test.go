@@ -22,6 +22,7 @@ var elsewhere = []string{
 	"//evil.example@app.example", "//app.example@evil.example", "https://app.example@evil.example/", "https://app.example.evil.example",
 	"/%2f/evil.example", "/%2fevil.example", "/%2F%2Fevil.example", "/%5cevil.example", "/%5Cevil.example", "/%252f/evil.example", "/%252Fevil.example", "/%255cevil.example",
 	"/%25252fevil.example", "/a%2fb", "/a//b", "/a/..//evil.example", "/..//evil.example", "/./a", "/a/.", "/a/..", "/../a", "/%2e%2e//evil.example", "/%2e/a", "/%252e%252e/a", "/a/.%2e/b",
+	"/..;/a", "/..;x=y/a", "/a/.;/b", "/%2e%2e;/a", "/%2e%2e%3b/a", "/%c0%ae%c0%ae/a", "/%c0%afa", "/%ff",
 	" /a", "/a ", "\t/a", "/\t/evil.example", "/\n/evil.example", "/\r\n/evil.example", "/a\r\nSet-Cookie: x=y", "/a\x00", "/a\x7f", "\x00/a", "/%00", "/%0d%0aLocation:x", "/%250d%250a", "/%7f",
 	"/\u00a0/evil.example", "/\u2028", "/é", "\ufeff/a", "/ /evil.example", "/a#b", "/a?b#c", "/a\"b", "/<script>", "/a?\\", "/%", "/%zz", "/%2", "/100%25", "/%25%252f", "/" + strings.Repeat("a", 2048),
 }
