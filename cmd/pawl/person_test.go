@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,6 +128,63 @@ func TestDeletedUserIsGoneWithinASecond(t *testing.T) {
 		if !slices.Contains(types, want) {
 			t.Errorf("the events no longer tell of %s: %v", want, types)
 		}
+	}
+	p.pawl("fsck")
+}
+
+// Sign-ins that are under way when the user is deleted leave no token that is
+// good, and nothing of the user that a second deletion, by id, does not erase.
+//
+// Rows: 140, 243
+func TestSignInsMeetADeletion(t *testing.T) {
+	p := serve(t, filepath.Join(t.TempDir(), "data"))
+	id := p.demo()
+	const clients = 4
+	var got [clients][]answer
+	var signedIn atomic.Int64
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			for range 200 {
+				a := p.login("demo", p.password)
+				if a.status != 200 {
+					if a.status != 401 {
+						t.Errorf("sign-in: %d %s", a.status, a.raw)
+					}
+					return
+				}
+				signedIn.Add(1)
+				got[i] = append(got[i], a)
+			}
+			t.Error("the deletion was never noticed")
+		})
+	}
+	eventually(t, 20*time.Second, "some sign-ins", func() bool { return signedIn.Load() >= clients })
+	p.pawl("user", "delete", "demo", "--yes")
+	wg.Wait()
+	eventually(t, time.Second, "every access token is refused", func() bool {
+		for _, a := range slices.Concat(got[:]...) {
+			if p.session(a.text("access_token")).status != 401 {
+				return false
+			}
+		}
+		return true
+	})
+	for _, a := range slices.Concat(got[:]...) {
+		if r := p.renew(a.text("refresh_token")); r.text("error") != "invalid_grant" {
+			t.Errorf("renews: %d %s", r.status, r.raw)
+		}
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.pawl("user", "delete", "--id", id, "--yes")
+	var left personJSON
+	if err := json.Unmarshal([]byte(p.pawl("user", "export", "--id", id)), &left); err != nil {
+		t.Fatal(err)
+	}
+	if left.Account != nil || len(left.Sessions) != 0 || slices.ContainsFunc(left.Events, func(e eventJSON) bool { return e.Type != "user_deleted" }) {
+		t.Errorf("left: %+v", left)
 	}
 	p.pawl("fsck")
 }
