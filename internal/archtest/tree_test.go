@@ -56,6 +56,15 @@ func root(t *testing.T) string {
 // tree parses every Go file of this module; nested modules are their own.
 func tree(t *testing.T) []*file {
 	t.Helper()
+	return parsed(t, func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "go.mod"))
+		return err == nil
+	})
+}
+
+// parsed parses every Go file, but not those below folders to leave out.
+func parsed(t *testing.T, leaveOut func(dir string) bool) []*file {
+	t.Helper()
 	base := root(t)
 	var files []*file
 	err := filepath.WalkDir(base, func(p string, d fs.DirEntry, err error) error {
@@ -63,8 +72,7 @@ func tree(t *testing.T) []*file {
 			return err
 		}
 		if d.IsDir() {
-			_, nested := os.Stat(filepath.Join(p, "go.mod"))
-			if p != base && (nested == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			if p != base && (leaveOut(p) || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
 				return filepath.SkipDir
 			}
 			return nil
