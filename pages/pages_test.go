@@ -170,7 +170,7 @@ func checkElement(fault func(string, ...any), element string, attributes map[str
 	}
 }
 
-// Rows: 52, 54, 55, 69, A26
+// Rows: 46, 52, 54, 55, 69, A26
 func TestEveryPageSaysWhatItMayDo(t *testing.T) {
 	nonces := map[string]bool{}
 	n := 0
@@ -184,6 +184,9 @@ func TestEveryPageSaysWhatItMayDo(t *testing.T) {
 			if got := h.Values(header); len(got) != 1 || got[0] != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
 			}
+		}
+		if from := h.Get("Access-Control-Allow-Origin"); from != "" {
+			t.Errorf("%s: pages of %q may read it", name, from)
 		}
 		policy := h.Get("Content-Security-Policy")
 		if len(h.Values("Content-Security-Policy")) != 1 || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
