@@ -21,15 +21,15 @@ const maxBody = 8 << 10
 func checkMediaType(r *http.Request, want string) error {
 	lines := r.Header["Content-Type"]
 	if len(lines) != 1 || len(r.Header["Content-Encoding"]) > 0 {
-		return errMediaType
+		return ErrMediaType
 	}
 	media, params, err := mime.ParseMediaType(lines[0])
 	if err != nil || media != want {
-		return errMediaType
+		return ErrMediaType
 	}
 	for name, value := range params {
 		if name != "charset" || !strings.EqualFold(value, "utf-8") {
-			return errMediaType
+			return ErrMediaType
 		}
 	}
 	if r.ContentLength > maxBody {

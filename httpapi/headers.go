@@ -10,18 +10,7 @@ import (
 // harden writes what every answer says, failures included. A public document
 // replaces Cache-Control and the resource policy by its own.
 func (a *API) harden(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
-	// Never over plain http (RFC 6797 §7.2), which is served for development on
-	// loopback names only.
-	if a.Guard.Proxies.HTTPS(r) {
-		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-	}
+	a.Guard.Harden(w, r, "default-src 'none'; frame-ancestors 'none'")
 }
 
 // clientCORS lets the pages of bearer clients call the routes that give

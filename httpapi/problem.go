@@ -20,6 +20,15 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
+// What the pages refuse as the routes do.
+var (
+	// ErrMethod says that a request has a method that its path does not take;
+	// the answer's Allow names those that it takes.
+	ErrMethod = errors.New("httpapi: wrong method")
+	// ErrMediaType says that a body is not of the media type that is taken.
+	ErrMediaType = errors.New("httpapi: wrong media type")
+)
+
 // What this package itself refuses.
 var (
 	errNotFound       = errors.New("httpapi: no such route")
@@ -104,9 +113,9 @@ var outcomes = []outcome{
 
 	{errNotFound, 404, "not_found", "There is nothing here.", "", ""},
 	{errNoSession, 404, "not_found", "There is no such session.", "", ""},
-	{errMethod, 405, "method_not_allowed", "Use a method that Allow names.", "", ""},
+	{ErrMethod, 405, "method_not_allowed", "Use a method that Allow names.", "", ""},
 	{errDestination, 403, "wrong_destination", "The answer is no page, frame or script.", "", ""},
-	{errMediaType, 415, "unsupported_media_type", "Send the declared media type, in UTF-8, uncompressed.", "", ""},
+	{ErrMediaType, 415, "unsupported_media_type", "Send the declared media type, in UTF-8, uncompressed.", "", ""},
 	{errTooLarge, 413, "too_large", "Send a shorter body.", "", ""},
 	{errBody, 400, "malformed_body", "The body is malformed, or has unknown, repeated, missing or wrong members.", "", ""},
 	{errRepeated, 400, "repeated_parameter", "Send each parameter once.", "", ""},

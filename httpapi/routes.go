@@ -132,7 +132,7 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Method != rt.method && (r.Method != http.MethodHead || rt.method != http.MethodGet) {
 		w.Header().Set("Allow", rt.allow())
-		return errMethod
+		return ErrMethod
 	}
 	if err := a.admit(rt, r); err != nil {
 		return err
