@@ -30,10 +30,7 @@ func TestLinkFromAnotherSiteLandsThroughTheRenewal(t *testing.T) {
 				if got := b.path(); !strings.HasPrefix(got, "/auth/renew?") {
 					t.Fatalf("the link led to %s", got)
 				}
-				// Against tricked double clicks, chromium ignores clicks for half
-				// a second on a page that another site led to.
-				b.await("performance.now() > 1000")
-				b.follow("main button[type=submit]")
+				b.goOnByHand()
 			}
 			b.arrive("/report?id=7&of=9")
 			if !strings.Contains(b.text(), private) || !strings.Contains(b.text(), "/report?id=7&of=9") {
@@ -47,6 +44,15 @@ func TestLinkFromAnotherSiteLandsThroughTheRenewal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// goOnByHand presses the button of the renewal page.
+func (b *tab) goOnByHand() {
+	b.t.Helper()
+	// Against tricked double clicks, chromium ignores clicks for half a second
+	// on a page to which a redirect or another site led.
+	b.await("performance.now() > 1000")
+	b.follow("main button[type=submit]")
 }
 
 // Where the browser does not keep new cookies, the renewal page says so and
@@ -66,7 +72,7 @@ func TestRenewalDoesNotLoopWhereCookiesAreNotKept(t *testing.T) {
 	}
 	// By hand it may be tried again, and ends at the same place.
 	for range 2 {
-		b.follow("main button[type=submit]")
+		b.goOnByHand()
 		b.await(`location.pathname === '/auth/renew' && document.readyState === 'complete' && !document.querySelector('[data-when=working]:not([hidden])')`)
 	}
 	if n := s.posts("/auth/refresh") + s.posts("/auth/renew"); n > 5 {
@@ -124,7 +130,7 @@ func TestRenewalPageSaysWhatFailed(t *testing.T) {
 			})
 			b.open("/report")
 			b.await(`!!document.querySelector('[data-when=` + state + `]:not([hidden])')`)
-			b.follow("main button[type=submit]")
+			b.goOnByHand()
 			b.arrive("/report")
 			tries := s.said(func(e exchange) bool {
 				return e.method == "POST" && (e.path == "/auth/refresh" || e.path == "/auth/renew")

@@ -72,6 +72,7 @@ var states = []state{
 	{name: "renew", lead: func(_ *site, b *tab) { b.withoutScript().open("/auth/renew?return_to=%2Freport"); b.withScript() }, shown: "form"},
 	{name: "renew-busy", lead: stuck(http.StatusServiceUnavailable), shown: ".alert"},
 	{name: "renew-failed", lead: stuck(http.StatusInternalServerError), shown: ".alert"},
+	{name: "not-found", lead: at("/auth/nothing"), status: 404, shown: "a.button"},
 	{name: "malformed", lead: func(_ *site, b *tab) {
 		b.open("/auth/signin")
 		eval[any](b, `document.querySelector('[name=username]').name = 'unknown'; document.forms[0].noValidate = true`)
