@@ -24,9 +24,13 @@ const (
 	maxPicture = 80 << 10 // bytes
 )
 
+// alarm is the development application after an old token came: no page, so
+// that no walk comes by it.
+const alarm = "app"
+
 // pictured are the states that the documents show, by language.
 var pictured = map[string][]string{
-	"en": {"signin", "signup-short", "signed-out", "cookies-off", "cross-site", "devices", "password", "confirm"},
+	"en": {"signin", "signup-short", "signed-out", "cookies-off", "cross-site", "devices", "password", "confirm", alarm},
 	"ar": {"signin", "devices"},
 }
 
@@ -49,6 +53,12 @@ func TestPicturesAreOfPages(t *testing.T) {
 				}
 			})
 		}
+	}
+	if *update {
+		_, b := newDevelopment(t)
+		b.click("#replay")
+		b.await(`document.querySelector("main.ended") !== null`)
+		take(t, b, alarm, languages[0])
 	}
 	files, err := filepath.Glob(filepath.Join(pictures, "*.png"))
 	if err != nil {

@@ -89,23 +89,7 @@ const everythingInReach = `(async () => {
 //
 // Rows: 3, 52
 func TestDevelopmentApplication(t *testing.T) {
-	policy, err := session.Preset("default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tape := &devapp.Tape{}
-	s := newSiteOf(t, pawl.Options{Policy: policy.MakeStrict(), Observe: tape.Observe}, func(p *pawl.Pawl) (http.Handler, error) {
-		return devapp.New(devapp.Options{Pawl: p, Prefix: "/auth", Tape: tape})
-	})
-	if _, err := s.pawl.Accounts().Add(t.Context(), devapp.User, account.NewPassword(password)); err != nil {
-		t.Fatal(err)
-	}
-	b := s.newTab(t)
-	b.signInWith(devapp.User, password)
-	for _, generation := range []string{"2", "3"} {
-		b.click("#renew")
-		b.await(`document.getElementById("generation").textContent === "` + generation + `"`)
-	}
+	s, b := newDevelopment(t)
 	if n := len(b.violated()); n > 0 {
 		t.Errorf("%d violations of the policy", n)
 	}
@@ -123,4 +107,28 @@ func TestDevelopmentApplication(t *testing.T) {
 	}
 	b.open("/auth/devices")
 	b.arrive("/auth/signin?return_to=%2Fauth%2Fdevices")
+}
+
+// newDevelopment is the application of pawl serve --dev --strict, and somebody
+// who has signed in there and renewed twice.
+func newDevelopment(t *testing.T) (*site, *tab) {
+	t.Helper()
+	policy, err := session.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape := &devapp.Tape{}
+	s := newSiteOf(t, pawl.Options{Policy: policy.MakeStrict(), Observe: tape.Observe}, func(p *pawl.Pawl) (http.Handler, error) {
+		return devapp.New(devapp.Options{Pawl: p, Prefix: "/auth", Tape: tape})
+	})
+	if _, err := s.pawl.Accounts().Add(t.Context(), devapp.User, account.NewPassword(password)); err != nil {
+		t.Fatal(err)
+	}
+	b := s.newTab(t)
+	b.signInWith(devapp.User, password)
+	for _, generation := range []string{"2", "3"} {
+		b.click("#renew")
+		b.await(`document.getElementById("generation").textContent === "` + generation + `"`)
+	}
+	return s, b
 }
