@@ -92,7 +92,7 @@ func (g *Guard) Authenticate(r *http.Request) (*verify.Principal, error) {
 // [ErrInsecure] unless it came over https. Plain http is served for an origin
 // that says so, which only a loopback name can.
 func (g *Guard) Admit(r *http.Request) error {
-	if err := g.Site.CheckHost(r); err != nil {
+	if err := g.Site.checkHost(r); err != nil {
 		return err
 	}
 	if !g.Proxies.HTTPS(r) && !g.Site.servedPlain(r.Host) {

@@ -109,10 +109,10 @@ func parseForwarded(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), true
 }
 
-// Coarse returns the network that stands for an address wherever one is kept:
+// coarse returns the network that stands for an address wherever one is kept:
 // 24 bits of an IPv4 address, 48 of an IPv6 address (a site, RFC 6177 §2);
 // empty for an address that is not valid.
-func Coarse(addr netip.Addr) string {
+func coarse(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
 	}
@@ -136,7 +136,7 @@ const (
 
 // Origin says where a request came from, as much of it as is kept.
 func (p Proxies) Origin(r *http.Request) session.Origin {
-	o := session.Origin{Address: Coarse(p.ClientAddr(r)), UserAgent: clip(r.UserAgent(), maxUserAgent)}
+	o := session.Origin{Address: coarse(p.ClientAddr(r)), UserAgent: clip(r.UserAgent(), maxUserAgent)}
 	if p.trustsPeer(r) {
 		o.RequestID = clip(r.Header.Get("X-Request-Id"), maxRequestID)
 	}

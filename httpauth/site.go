@@ -72,11 +72,11 @@ func (s *Site) Origins() []string { return slices.Clone(s.origins) }
 // Has reports whether origin is exactly one of the site's.
 func (s *Site) Has(origin string) bool { return slices.Contains(s.origins, origin) }
 
-// CheckHost returns [ErrMisdirected] unless the request names a host of the
+// checkHost returns [ErrMisdirected] unless the request names a host of the
 // site, and only in the Host header: a target in absolute form overrides that
 // header (RFC 9112 §3.2.2), so that a proxy in front and this server could see
 // two hosts.
-func (s *Site) CheckHost(r *http.Request) error {
+func (s *Site) checkHost(r *http.Request) error {
 	if r.URL.Host == "" && r.URL.Scheme == "" && s.hosts[strings.ToLower(r.Host)] {
 		return nil
 	}

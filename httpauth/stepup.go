@@ -54,9 +54,9 @@ func (g *Guard) CheckRecent(r *http.Request, p *verify.Principal, maxAge time.Du
 	return g.deny(r, p, "recent_login_required", &StepUpError{MaxAge: maxAge})
 }
 
-// CheckMethods returns a [StepUpError] unless the principal's login used every
+// checkMethods returns a [StepUpError] unless the principal's login used every
 // one of the methods, as values of "amr" (RFC 8176). A refusal is recorded.
-func (g *Guard) CheckMethods(r *http.Request, p *verify.Principal, methods ...string) error {
+func (g *Guard) checkMethods(r *http.Request, p *verify.Principal, methods ...string) error {
 	for _, m := range methods {
 		if !slices.Contains(p.Methods, m) {
 			return g.deny(r, p, "login_methods_required", &StepUpError{Methods: methods})
@@ -92,7 +92,7 @@ func (g *Guard) RequireAMR(refuse Refuse, methods ...string) func(http.Handler) 
 		panic("httpauth: RequireAMR needs the methods that a login must use")
 	}
 	methods = slices.Clone(methods)
-	return require(refuse, func(r *http.Request, p *verify.Principal) error { return g.CheckMethods(r, p, methods...) })
+	return require(refuse, func(r *http.Request, p *verify.Principal) error { return g.checkMethods(r, p, methods...) })
 }
 
 // require refuses what is not inside Protect as well: nobody is signed in

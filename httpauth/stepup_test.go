@@ -56,6 +56,24 @@ func TestStepUpLetsOnlySufficientLoginsThrough(t *testing.T) {
 	}
 }
 
+// What a program does with its slice later does not change what it asked for.
+//
+// Rows: 146.
+func TestRequiredMethodsAreThoseOfTheCall(t *testing.T) {
+	w := newWorld(t)
+	var refused error
+	refuse := func(_ http.ResponseWriter, _ *http.Request, err error) { refused = err }
+	methods := []string{"otp"}
+	by := w.RequireAMR(refuse, methods...)
+	methods[0] = "pwd"
+	access := w.access(t, token.NewID(), func(c *token.Claims) { c.Methods = []string{"pwd"} })
+	w.Protect(by(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("reached") })), refuse).
+		ServeHTTP(httptest.NewRecorder(), request("GET", "/", cookie(access)))
+	if needs, ok := errors.AsType[*httpauth.StepUpError](refused); !ok || !slices.Equal(needs.Methods, []string{"otp"}) {
+		t.Errorf("refused %v", refused)
+	}
+}
+
 // Outside Protect nobody is signed in, so nobody passes.
 func TestStepUpOutsideProtectRefuses(t *testing.T) {
 	w := newWorld(t)
