@@ -82,6 +82,15 @@ type Options struct {
 	// Renewal is the path of the page that a navigation with an expired access
 	// token is sent to, where it is renewed; empty: it is sent to SignIn.
 	Renewal string
+	// SignInMethods says that SignIn can ask for more than a password, as a page
+	// of the program's own may: a navigation that needs other methods than the
+	// login used is sent there. Otherwise that would lead nowhere, and it gets
+	// Page.
+	SignInMethods bool
+	// Pages are the paths of the pages beside the routes, and whether a browser
+	// may be sent to each after a sign-in or a renewal: not to one that would
+	// send it on again.
+	Pages map[string]bool
 	// Page answers a navigation that fails and is not sent elsewhere, with the
 	// description's status; nil: it gets a problem document. Headers are set
 	// already, but for Content-Type and what a page needs of its own.
@@ -115,6 +124,8 @@ type API struct {
 	metadata   []byte
 	renewals   *renewalLimit
 	names      *otter.Cache[string, string] // user names by id
+
+	replacements replacements
 }
 
 // nameAge is how long the name of a user is remembered: longer than clients
@@ -145,6 +156,9 @@ func New(o Options) (*API, error) {
 	}
 	if a.renewals, err = newRenewalLimit(o.RenewalRate); err != nil {
 		return nil, fmt.Errorf("httpapi: renewal limit: %w", err)
+	}
+	if a.replacements, err = newReplacements(); err != nil {
+		return nil, fmt.Errorf("httpapi: cache of replaced sessions: %w", err)
 	}
 	a.names, err = otter.New(&otter.Options[string, string]{
 		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](nameAge),
@@ -181,6 +195,10 @@ func (o Options) CheckSettings() error {
 	faults.add(o.SignIn != "" && !validPath(o.SignIn), "sign-in path %q is not a plain path on this site", o.SignIn)
 	faults.add(o.Renewal != "" && !validPath(o.Renewal), "renewal path %q is not a plain path on this site", o.Renewal)
 	faults.add(o.Renewal != "" && (o.SignIn == "" || o.Renewal == o.SignIn), "a renewal page needs a sign-in page beside it")
+	for page := range o.Pages {
+		faults.add(!validPath(page), "path %q of a page is not a plain path on this site", page)
+	}
+	faults.add(o.SignInMethods && o.SignIn == "", "a sign-in page that asks for methods needs its path")
 	faults.add(o.MaxSessions < 0 || o.MaxSessions > maxSessions, "%d sessions of a user is outside 1 to %d", o.MaxSessions, maxSessions)
 	faults.add(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
 	faults.add(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)

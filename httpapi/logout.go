@@ -8,6 +8,7 @@ import (
 
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
 )
 
@@ -32,11 +33,11 @@ func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
 	r, cancel := bounded(r)
 	defer cancel()
 	from := a.Guard.Proxies.Origin(r)
-	ids, err := a.carried(r)
+	held, err := a.carried(r)
 	if err != nil {
 		return err
 	}
-	if err := a.endSessions(r.Context(), ids, session.ReasonSignOut, from); err != nil {
+	if err := a.endSessions(r.Context(), held.live, session.ReasonSignOut, from); err != nil {
 		return err
 	}
 	cookies, err := a.emptyCookies()
@@ -72,37 +73,54 @@ func (a *API) endBearer(r *http.Request) error {
 // maxCarried bounds how many planted cookies are looked up.
 const maxCarried = 4
 
-// carried returns every session that a genuine cookie of the request belongs
-// to: a refresh token of any generation whose tags are good, or an access
-// token that has not expired.
-func (a *API) carried(r *http.Request) ([]session.ID, error) {
-	var ids []session.ID
+// carried are the sessions that genuine cookies of a request belong to.
+type carried struct {
+	// live: a refresh token of any generation whose tags are good, or an access
+	// token that has not expired, names it.
+	live []session.ID
+	// over: it ended, so that its refresh tokens have only the outer tag to show
+	// that they are ours. That proves nothing but where the browser has been.
+	over []session.ID
+}
+
+func (a *API) carried(r *http.Request) (held carried, err error) {
 	for _, value := range httpauth.Cookies(r, httpauth.RefreshCookie) {
 		t, err := a.Engine.Codec.Open(value)
-		if err != nil || len(ids) >= maxCarried || slices.Contains(ids, t.Session) {
+		if err != nil || len(held.live) >= maxCarried || slices.Contains(held.live, t.Session) {
 			continue
 		}
 		row, err := a.Engine.Identify(r.Context(), value)
 		switch {
 		case errors.Is(err, session.ErrRefused): // not genuine, or over
+			held.addOver(t.Session)
 		case err != nil:
-			return nil, err
+			return carried{}, err
 		default:
-			ids = append(ids, row.ID)
+			held.live = append(held.live, row.ID)
 		}
 	}
 	access := httpauth.Cookies(r, httpauth.AccessCookie)
 	if len(access) != 1 {
-		return ids, nil
+		return held, nil
 	}
 	p, err := a.Guard.Verifier.Verify(access[0], a.Guard.Now())
 	switch {
 	case errors.Is(err, verify.ErrStale):
-		return nil, err // it may well be good, so its session must not be left alive in silence
-	case err == nil && !slices.Contains(ids, p.Session):
-		ids = append(ids, p.Session)
+		return carried{}, err // it may well be good, so its session must not be left alive in silence
+	case errors.Is(err, verify.ErrRevoked): // all but that is good
+		if id, err := token.WitnessOf(access[0]); err == nil {
+			held.addOver(id)
+		}
+	case err == nil && !slices.Contains(held.live, p.Session):
+		held.live = append(held.live, p.Session)
 	}
-	return ids, nil
+	return held, nil
+}
+
+func (c *carried) addOver(id session.ID) {
+	if len(c.over) < maxCarried && !slices.Contains(c.over, id) {
+		c.over = append(c.over, id)
+	}
 }
 
 func (a *API) endSessions(ctx context.Context, ids []session.ID, why session.Reason, from session.Origin) error {

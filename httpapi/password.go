@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/pawlauth/pawl/account"
@@ -28,13 +29,14 @@ func (a *API) password(w http.ResponseWriter, r *http.Request) error {
 }
 
 // ChangePassword gives the user a new password, for which the current one is
-// needed (OWASP ASVS 5.0 §6.2.3), and ends the user's other sessions. A cookie
-// session is replaced by a new one, which is what the answer's cookies belong
-// to: a copy of the old ones is worth nothing any more (§7.2.4).
+// needed (OWASP ASVS 5.0 §6.2.3), and ends the user's sessions, so that a copy
+// of their tokens is worth nothing any more (§7.2.4). A cookie session that
+// asks is replaced by a new one, which is what the answer's cookies belong to;
+// whoever asks by a token signs in again with the new password.
 //
-// The error, if any, is for [Describe]; then nothing was written. If it says
-// that the service could not answer, the password may have changed without the
-// other sessions having ended.
+// The error, if any, is for [Describe]; then nothing was written, and the old
+// password is good. Only "password_changed" says that the new one is, and that
+// sessions may be left.
 func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, next account.Password) error {
 	p, err := a.identifyUse(r)
 	if err != nil {
@@ -51,53 +53,60 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	if row.Ended() {
 		return verify.ErrRevoked // the feed will say so in a moment
 	}
-	user, err := a.changePassword(r, p, current, next)
+	who := session.Event{UserID: p.UserID, ClientID: p.ClientID, Session: a.Engine.Pseudonym(p.Session), Origin: from}
+	user, err := a.changePassword(r, who, current, next)
 	if err != nil {
 		return err
 	}
-	a.Engine.Record(session.Event{Type: session.EventPasswordSet, UserID: p.UserID, ClientID: p.ClientID,
-		Session: a.Engine.Pseudonym(p.Session), Origin: from})
+	who.Type = session.EventPasswordSet
+	a.Engine.Record(who)
 	// From here on the client may go, but the sessions of the old password must
 	// not stay for that.
-	ctx := context.WithoutCancel(r.Context())
-	_, err = a.Engine.End(ctx, session.Selection{User: p.UserID, Except: p.Session}, session.ReasonPassword, "", from)
-	if err != nil {
-		return err
+	if err := a.renounce(context.WithoutCancel(r.Context()), w, &user, &row, from); err != nil {
+		return fmt.Errorf("%w: %w", errPasswordChanged, err)
 	}
-	if row.Transport != session.Cookie {
-		return nil
-	}
-	return a.replace(ctx, w, &user, &row, from)
+	return nil
 }
 
 // changePassword is refused alike for every reason that has to do with the
 // current password.
-func (a *API) changePassword(r *http.Request, p *verify.Principal, current, next account.Password) (account.User, error) {
-	user, err := a.Accounts.ChangePassword(r.Context(), p.UserID, current, next, a.Guard.Proxies.ClientAddr(r))
+func (a *API) changePassword(r *http.Request, who session.Event, current, next account.Password) (account.User, error) {
+	user, err := a.Accounts.ChangePassword(r.Context(), who.UserID, current, next, a.Guard.Proxies.ClientAddr(r))
 	switch {
 	case err == nil:
 		return user, nil
 	case errors.Is(err, account.ErrNotFound):
 		return account.User{}, errNotFound // the program's own user has no password here
 	}
-	a.recordFailure("password", err, p.ClientID, a.Guard.Proxies.Origin(r))
+	a.recordFailure("password", err, who)
 	if errors.Is(err, account.ErrCredentials) {
 		return account.User{}, errWrongPassword
 	}
 	return account.User{}, err
 }
 
-// replace ends a session and begins one like it, of a user who has just shown
-// who it is.
-func (a *API) replace(ctx context.Context, w http.ResponseWriter, user *account.User, row *session.Row, from session.Origin) error {
-	if _, err := a.Engine.End(ctx, session.Selection{Session: row.ID}, session.ReasonPassword, "", from); err != nil {
+// renounce ends the sessions of a password that is no more. The one that
+// asked is last, and only when there is another in its place.
+func (a *API) renounce(ctx context.Context, w http.ResponseWriter, user *account.User, row *session.Row, from session.Origin) error {
+	which := session.Selection{User: row.UserID}
+	if row.Transport == session.Cookie {
+		which.Except = row.ID
+	}
+	if _, err := a.Engine.End(ctx, which, session.ReasonPassword, "", from); err != nil {
 		return err
+	}
+	if row.Transport != session.Cookie {
+		return nil
 	}
 	issued, err := a.issue(ctx, user, session.Login{
 		UserID: row.UserID, ClientID: row.ClientID, Audience: row.Audience, Scope: row.Scope, Methods: []string{"pwd"},
 		Transport: row.Transport, Remembered: row.Remembered, Binding: row.Binding, Origin: from,
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.endSessions(ctx, []session.ID{row.ID}, session.ReasonPassword, from); err != nil {
+		a.abandon(ctx, issued.Row.ID, from)
 		return err
 	}
 	return a.setSession(w, &issued)

@@ -77,15 +77,20 @@ func TestAPasswordIsChangedByItsOwnerOnly(t *testing.T) {
 	}
 }
 
-// Rows: 166.
-func TestAnAppChangesThePasswordAndKeepsItsSession(t *testing.T) {
+// A copy of the tokens that an app asked by is worth nothing any more; the app
+// signs in again.
+//
+// Rows: 15, 141, 166.
+func TestAnAppThatChangesThePasswordSignsInAgain(t *testing.T) {
 	w := newWorld(t)
 	app, other := w.start(bearerSession), w.start()
 	got := w.do("POST", "/auth/password", passwordBody(password, "another long password"), jsonType, "Authorization: Bearer "+app.Access.Reveal())
 	got.want(204, "")
-	if got.Header()["Set-Cookie"] != nil || w.alive(other.Row.ID) || !w.alive(app.Row.ID) {
-		t.Errorf("%v, other alive %v", got.Header(), w.alive(other.Row.ID))
+	if got.Header()["Set-Cookie"] != nil || w.alive(other.Row.ID) || w.alive(app.Row.ID) {
+		t.Errorf("%v, other alive %v, own alive %v", got.Header(), w.alive(other.Row.ID), w.alive(app.Row.ID))
 	}
+	w.do("POST", "/auth/token", "grant_type=refresh_token&client_id=cli&refresh_token="+app.Refresh.Reveal(), formType).want(400, "invalid_grant")
+	w.do("GET", "/auth/session", "", "Authorization: Bearer "+app.Access.Reveal()).want(401, "login_required")
 }
 
 // Rows: 158, 250, A84.

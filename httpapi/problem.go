@@ -31,25 +31,24 @@ var (
 
 // What this package itself refuses.
 var (
-	errNotFound       = errors.New("httpapi: no such route")
-	errNoSession      = errors.New("httpapi: no such session of this user")
-	errMethod         = errors.New("httpapi: wrong method")
-	errDestination    = errors.New("httpapi: the answer is no page, frame or script")
-	errMediaType      = errors.New("httpapi: wrong media type")
-	errTooLarge       = errors.New("httpapi: body too large")
-	errBody           = errors.New("httpapi: malformed body")
-	errRepeated       = errors.New("httpapi: repeated parameter")
-	errParameter      = errors.New("httpapi: missing parameter")
-	errIdempotencyKey = errors.New("httpapi: malformed Idempotency-Key")
-	errClient         = errors.New("httpapi: unknown client")
-	errForeignToken   = errors.New("httpapi: the token is another client's")
-	errScope          = errors.New("httpapi: scope exceeds what the client may have")
-	errOrigin         = errors.New("httpapi: this origin is not listed for the client")
-	errSignupOff      = errors.New("httpapi: nobody may sign up here")
-	errWrongPassword  = errors.New("httpapi: the current password is wrong")
-	errTooMany        = errors.New("httpapi: too many renewals of one session")
-	errGrantType      = errors.New("httpapi: unsupported grant type")
-	errService        = errors.New("httpapi: not a service")
+	errNotFound        = errors.New("httpapi: no such route")
+	errNoSession       = errors.New("httpapi: no such session of this user")
+	errDestination     = errors.New("httpapi: the answer is no page, frame or script")
+	errTooLarge        = errors.New("httpapi: body too large")
+	errBody            = errors.New("httpapi: malformed body")
+	errRepeated        = errors.New("httpapi: repeated parameter")
+	errParameter       = errors.New("httpapi: missing parameter")
+	errIdempotencyKey  = errors.New("httpapi: malformed Idempotency-Key")
+	errClient          = errors.New("httpapi: unknown client")
+	errForeignToken    = errors.New("httpapi: the token is another client's")
+	errScope           = errors.New("httpapi: scope exceeds what the client may have")
+	errOrigin          = errors.New("httpapi: this origin is not listed for the client")
+	errSignupOff       = errors.New("httpapi: nobody may sign up here")
+	errWrongPassword   = errors.New("httpapi: the current password is wrong")
+	errPasswordChanged = errors.New("httpapi: the password is changed, but sessions of the old one may be left")
+	errTooMany         = errors.New("httpapi: too many renewals of one session")
+	errGrantType       = errors.New("httpapi: unsupported grant type")
+	errService         = errors.New("httpapi: not a service")
 )
 
 // An outcome is how the world sees an error: all of it is public.
@@ -72,6 +71,9 @@ const (
 // outcomes is the one table from what was decided to what is answered. The
 // first that the error matches is taken. All failures of a token look alike.
 var outcomes = []outcome{
+	// Before its cause, since it is too late to try again.
+	{errPasswordChanged, 500, "password_changed", "The password is changed, but other sessions may go on. Sign in with the new one and end them.", "", ""},
+
 	{session.ErrRefused, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{session.ErrBindingRequired, 403, "binding_required", "A session must be bound to a key of the device.", "", "invalid_request"},
 	{session.ErrBusy, 503, "busy", "Too many renewals are waiting. Try again.", "", "temporarily_unavailable"},

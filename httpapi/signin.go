@@ -89,7 +89,7 @@ func (a *API) SignUp(w http.ResponseWriter, r *http.Request, c Credentials) (acc
 func (a *API) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	admit := a.admitOwnPage
 	if l.DangerouslyFromAnotherSite {
-		admit = a.admitUse
+		admit = a.admitTransport
 	}
 	if err := admit(r); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (a *API) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	switch {
 	case err == nil:
 		if err := a.Accounts.Recheck(r.Context(), user); err != nil {
-			a.recordFailure("sign_in", err, login.ClientID, login.Origin)
+			a.recordFailure("sign_in", err, attempt(&login))
 			return err
 		}
 		known = &user
@@ -134,7 +134,7 @@ func (a *API) signIn(r *http.Request, c Credentials, l session.Login) (session.I
 	l.Origin = a.Guard.Proxies.Origin(r)
 	user, err := a.authenticate(r, c)
 	if err != nil {
-		a.recordFailure("sign_in", err, l.ClientID, l.Origin)
+		a.recordFailure("sign_in", err, attempt(&l))
 		return session.Issued{}, account.User{}, err
 	}
 	if c.NewPassword != nil {
@@ -167,7 +167,7 @@ func (a *API) signUp(r *http.Request, c Credentials) (session.Issued, account.Us
 	l.Origin = a.Guard.Proxies.Origin(r)
 	user, err := a.Accounts.SignUp(r.Context(), c.Username, c.Password, a.Guard.Proxies.ClientAddr(r))
 	if err != nil {
-		a.recordFailure("sign_up", err, l.ClientID, l.Origin)
+		a.recordFailure("sign_up", err, attempt(&l))
 		return session.Issued{}, account.User{}, err
 	}
 	a.Engine.Record(session.Event{Type: session.EventUserAdded, Reason: "sign_up", UserID: user.ID, ClientID: l.ClientID, Origin: l.Origin})
@@ -176,109 +176,23 @@ func (a *API) signUp(r *http.Request, c Credentials) (session.Issued, account.Us
 	return issued, user, err
 }
 
-// begin is the one way in which a session begins: those whose cookies came
-// along end, the new one is stored, and the oldest makes room if there are too
-// many. With inherit, it is remembered as that which it replaces was. The user
-// is nil if Accounts do not know it.
-func (a *API) begin(r *http.Request, user *account.User, l session.Login, inherit bool) (session.Issued, error) {
-	carried, err := a.carried(r)
-	if err != nil {
-		return session.Issued{}, err
-	}
-	if inherit {
-		if l.Remembered, err = a.remembered(r.Context(), l.UserID, carried); err != nil {
-			return session.Issued{}, err
-		}
-	}
-	if err := a.endSessions(r.Context(), carried, session.ReasonSignIn, l.Origin); err != nil {
-		return session.Issued{}, err
-	}
-	issued, err := a.issue(r.Context(), user, l)
-	if err != nil {
-		return session.Issued{}, err
-	}
-	if err := a.makeRoom(r.Context(), &issued.Row, l.Origin); err != nil {
-		return session.Issued{}, err
-	}
-	a.Engine.Record(session.Event{Type: session.EventSignInOK, UserID: l.UserID, ClientID: l.ClientID,
-		Session: a.Engine.Pseudonym(issued.Row.ID), Origin: l.Origin})
-	return issued, nil
-}
-
-// remembered reports whether one of the user's sessions among these is.
-func (a *API) remembered(ctx context.Context, userID string, ids []session.ID) (bool, error) {
-	for _, id := range ids {
-		row, _, err := a.Engine.Get(ctx, id)
-		switch {
-		case errors.Is(err, session.ErrRefused):
-		case err != nil:
-			return false, err
-		case row.UserID == userID && row.Remembered:
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// issue starts the session and asks once more whether the user may have it. A
-// user who is disabled, or whose password is changed, between Authenticate and
-// Start has their sessions ended before this one is stored: either that end
-// sees our session, or Recheck sees the change. The tokens were not sent yet.
-func (a *API) issue(ctx context.Context, user *account.User, login session.Login) (session.Issued, error) {
-	issued, err := a.Engine.Start(ctx, login)
-	if err != nil || user == nil {
-		return issued, err
-	}
-	if err := a.Accounts.Recheck(ctx, *user); err != nil {
-		a.recordFailure("sign_in", err, login.ClientID, login.Origin)
-		why := session.ReasonDisabled
-		if account.Reason(err) == account.ReasonPasswordChanged {
-			why = session.ReasonPassword
-		}
-		// The client may have gone; the session must not stay for that. If the
-		// store fails too, nobody has a token of what stays.
-		_, endErr := a.Engine.End(context.WithoutCancel(ctx), session.Selection{Session: issued.Row.ID}, why, "", login.Origin)
-		if endErr != nil {
-			return session.Issued{}, endErr
-		}
-		return session.Issued{}, err
-	}
-	return issued, nil
-}
-
-// makeRoom ends the oldest sessions of a user who has more than allowed (OWASP
-// ASVS 5.0 §7.1.2). It counts after the new one was stored, so that of logins
-// at the same time at least the last counts all of them.
-func (a *API) makeRoom(ctx context.Context, newest *session.Row, from session.Origin) error {
-	rows, _, err := a.Engine.List(ctx, newest.UserID)
-	if err != nil {
-		return err
-	}
-	others := slices.DeleteFunc(rows, func(row session.Row) bool { return row.ID == newest.ID })
-	for _, row := range others[min(len(others), a.MaxSessions-1):] {
-		ended, err := a.Engine.End(ctx, session.Selection{Session: row.ID}, session.ReasonExcess, "", from)
-		if err != nil {
-			return err
-		}
-		for _, s := range ended {
-			a.Engine.Record(session.Event{Type: session.EventExcess, UserID: s.UserID, Session: a.Engine.Pseudonym(s.Session), Origin: from})
-		}
-	}
-	return nil
-}
-
 // recordFailure records why somebody was refused, but not the name that was
 // typed: people type passwords there. What is "sign_in", "sign_up" or
-// "password".
-func (a *API) recordFailure(what string, err error, clientID string, from session.Origin) {
-	e := session.Event{Type: session.EventSignInFailed, Reason: account.Reason(err), ClientID: clientID, Origin: from}
+// "password"; who says as much of the attempt as is known.
+func (a *API) recordFailure(what string, err error, who session.Event) {
+	who.Type, who.Reason = session.EventSignInFailed, account.Reason(err)
 	switch {
 	case errors.Is(err, account.ErrBusy):
-		e.Type, e.Reason = session.EventOverload, what
+		who.Type, who.Reason = session.EventOverload, what
 	case errors.Is(err, account.ErrThrottled):
-		e.Type, e.Reason = session.EventRateLimited, what
-	case e.Reason == "":
+		who.Type, who.Reason = session.EventRateLimited, what
+	case who.Reason == "":
 		return // the cause is in the log
 	}
-	a.Engine.Record(e)
+	a.Engine.Record(who)
+}
+
+// attempt is what is known of a login that nobody has proved yet.
+func attempt(l *session.Login) session.Event {
+	return session.Event{ClientID: l.ClientID, Origin: l.Origin}
 }

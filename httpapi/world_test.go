@@ -323,6 +323,7 @@ type watchedStore struct {
 	mu     sync.Mutex
 	writes int
 	fails  map[string]bool // by method
+	once   bool            // only the next time
 	// heedsContext makes End fail if its context ended, as a database does.
 	heedsContext bool
 }
@@ -332,9 +333,19 @@ func (s *watchedStore) enter(method string, writes int) error {
 	defer s.mu.Unlock()
 	s.writes += writes
 	if s.fails[method] {
+		if s.once {
+			s.fails, s.once = nil, false
+		}
 		return errDisk
 	}
 	return nil
+}
+
+func (s *watchedStore) failOnce(method string) {
+	s.fail(method)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.once = true
 }
 
 func (s *watchedStore) fail(methods ...string) {

@@ -15,14 +15,15 @@ const (
 	ReasonShadow      Reason = "shadow"       // too many late repeats: somebody else renews
 	ReasonStoreBehind Reason = "store_behind" // a token newer than the row can explain
 	ReasonSignOut     Reason = "sign_out"
-	ReasonSignIn      Reason = "sign_in"  // replaced by a new login on the same device
-	ReasonEndedByUser Reason = "user"     // from the list of devices
-	ReasonPassword    Reason = "password" // the password was changed
-	ReasonDisabled    Reason = "disabled" // the user was disabled
-	ReasonOperator    Reason = "operator" // by command or service call
-	ReasonFenced      Reason = "fenced"   // after a restore
-	ReasonRevoked     Reason = "revoked"  // RFC 7009
-	ReasonExcess      Reason = "excess"   // the user has as many sessions as allowed
+	ReasonSignIn      Reason = "sign_in"   // replaced by a new login on the same device
+	ReasonEndedByUser Reason = "user"      // from the list of devices
+	ReasonPassword    Reason = "password"  // the password was changed
+	ReasonDisabled    Reason = "disabled"  // the user was disabled
+	ReasonOperator    Reason = "operator"  // by command or service call
+	ReasonFenced      Reason = "fenced"    // after a restore
+	ReasonRevoked     Reason = "revoked"   // RFC 7009
+	ReasonExcess      Reason = "excess"    // the user has as many sessions as allowed
+	ReasonAbandoned   Reason = "abandoned" // the login that made it failed after that
 )
 
 // Why a renewal was refused, or what was remarkable about one that was not.
