@@ -42,10 +42,11 @@ func networks(prefixes []netip.Prefix) []string {
 
 // surface is the part of the API's options that an operator chooses.
 func (o Options) surface() httpapi.Options {
-	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, Clients: o.Clients,
+	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", Clients: o.Clients,
 		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions}
 	if !o.WithoutPages {
 		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.Prefix+"/signin"), o.Prefix+"/renew"
+		out.Pages = pages.Below(o.Prefix)
 	}
 	return out
 }

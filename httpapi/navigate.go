@@ -16,7 +16,8 @@ import (
 //
 //   - with an expired access cookie, it is sent to the renewal page;
 //   - without a login that counts, to the sign-in page;
-//   - with one that is not enough, to the sign-in page to confirm who it is;
+//   - with one that is too long ago, to the sign-in page to confirm who it is;
+//   - with one by too few methods, there as well if Options.SignInMethods;
 //   - with anything else, it gets the page of Options.Page.
 //
 // It is sent by 303 (RFC 9110 §15.4.4), never from the page that it would be
@@ -51,7 +52,7 @@ func (a *API) detour(r *http.Request, err error) (string, bool) {
 	}
 	page, query := a.Options.SignIn, url.Values{}
 	switch {
-	case outcomeOf(err).challenge == stepUp:
+	case errors.Is(err, httpauth.ErrRecentLogin), errors.Is(err, httpauth.ErrLoginMethods) && a.SignInMethods:
 		query.Set("confirm", "1")
 	case outcomeOf(err).code != "login_required":
 		return "", false
@@ -78,8 +79,8 @@ func target(r *http.Request) string {
 
 // ReturnTo returns raw if a browser may be sent there after a sign-in or a
 // renewal: a path of our own (see [httpauth.LocalPath]) that is not one of the
-// routes, of the pages that would send it on again, or below them. Otherwise
-// it returns "/" and false.
+// routes, unless a page has its path too, and neither one of the pages that
+// would send it on again nor below one. Otherwise it returns "/" and false.
 func (a *API) ReturnTo(raw string) (string, bool) {
 	local, ok := httpauth.LocalPath(raw)
 	if !ok {
@@ -90,18 +91,24 @@ func (a *API) ReturnTo(raw string) (string, bool) {
 		return "/", false
 	}
 	path := strings.TrimSuffix(u.Path, "/")
-	for _, page := range []string{a.Options.SignIn, a.Renewal, a.Prefix + "/signin", a.Prefix + "/renew", a.Prefix + "/signup",
-		a.Prefix + "/signout", a.Prefix + "/signed-out"} {
-		if page != "" && (path == page || strings.HasPrefix(path, page+"/")) {
+	for _, page := range []string{a.Options.SignIn, a.Renewal} {
+		if page != "" && within(path, page) {
 			return "/", false
 		}
 	}
-	// The page to change a password has the path of the route.
-	if _, isRoute := a.routes[path]; isRoute && path != a.Prefix+"/password" {
+	for page, lasts := range a.Pages {
+		if !lasts && within(path, page) {
+			return "/", false
+		}
+	}
+	if _, isRoute := a.routes[path]; isRoute && !a.Pages[path] {
 		return "/", false
 	}
 	return local, true
 }
+
+// within reports whether a path is that of a page or below it.
+func within(path, page string) bool { return path == page || strings.HasPrefix(path, page+"/") }
 
 // isNavigation tells a browser that opens a page from a program that calls an
 // API, by what the browser itself says, and by Accept where it says nothing.

@@ -16,7 +16,11 @@ import (
 
 var (
 	navigation = []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
-	withPages  = change{api: func(o *httpapi.Options) { o.SignIn, o.Renewal = "/auth/signin", "/auth/renew" }}
+	withPages  = change{api: func(o *httpapi.Options) {
+		o.SignIn, o.Renewal = "/auth/signin", "/auth/renew"
+		o.Pages = map[string]bool{"/auth/signin": false, "/auth/signup": false, "/auth/signout": false, "/auth/signed-out": false,
+			"/auth/renew": false, "/auth/devices": true, "/auth/password": true}
+	}}
 )
 
 func (w *world) refuse(r *http.Request, err error) answer {
@@ -42,7 +46,7 @@ func TestNavigationsAreSentWhereTheyCanGoOn(t *testing.T) {
 		"expired bearer":   {"GET", append(navigation, "Authorization: Bearer x"), verify.ErrExpired, 303, "/auth/signin?return_to=%2Fprivate%3Fa%3Db"},
 		"ended":            {"GET", append(navigation, expired), verify.ErrRevoked, 303, "/auth/signin?return_to=%2Fprivate%3Fa%3Db"},
 		"old login":        {"GET", navigation, &httpauth.StepUpError{MaxAge: time.Minute}, 303, "/auth/signin?confirm=1&return_to=%2Fprivate%3Fa%3Db"},
-		"weak login":       {"GET", navigation, &httpauth.StepUpError{Methods: []string{"otp"}}, 303, "/auth/signin?confirm=1&return_to=%2Fprivate%3Fa%3Db"},
+		"weak login":       {"GET", navigation, &httpauth.StepUpError{Methods: []string{"otp"}}, 401, ""},
 		"fetch":            {"GET", []string{"Sec-Fetch-Mode: cors", "Accept: text/html"}, httpauth.ErrNoCredential, 401, ""},
 		"fetch, expired":   {"GET", []string{"Sec-Fetch-Mode: cors", expired}, verify.ErrExpired, 401, ""},
 		"frame":            {"GET", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"}, httpauth.ErrNoCredential, 401, ""},
@@ -113,14 +117,38 @@ func TestReturnToIsOurOwnAndNoDeadEnd(t *testing.T) {
 		}
 	}
 	// With a sign-in page of the program's own, ours still lead there.
-	own := newWorld(t, change{api: func(o *httpapi.Options) { o.SignIn = "/login" }})
+	own := newWorld(t, withPages, change{api: func(o *httpapi.Options) { o.SignIn = "/login" }})
 	for raw, good := range map[string]bool{"/login": false, "/auth/signin": false, "/auth/renew": false, "/logins": true} {
 		if _, ok := own.ReturnTo(raw); ok != good {
 			t.Errorf("%s: %v", raw, ok)
 		}
 	}
-	if _, ok := newWorld(t).ReturnTo("/private"); !ok {
-		t.Error("refused without pages")
+	without := newWorld(t)
+	for raw, good := range map[string]bool{"/private": true, "/auth/password": false, "/auth/login": false} {
+		if _, ok := without.ReturnTo(raw); ok != good {
+			t.Errorf("without pages, %s: %v", raw, ok)
+		}
+	}
+}
+
+// A page that asks for a password only cannot mend a login that lacks other
+// methods: whoever is sent there comes back with no more than before.
+//
+// Rows: 146, 253.
+func TestMissingMethodsLeadOnlyWhereTheyAreAskedFor(t *testing.T) {
+	weak := &httpauth.StepUpError{Methods: []string{"otp"}}
+	ask := func(w *world) answer {
+		return w.refuse(request("GET", "/vault", "", navigation...), weak)
+	}
+	page := change{api: func(o *httpapi.Options) {
+		o.Page = func(rw http.ResponseWriter, _ *http.Request, d httpapi.Description) { rw.Write([]byte(d.Code)) }
+	}}
+	if got := ask(newWorld(t, withPages, page)); got.Header().Get("Location") != "" || got.Body.String() != "login_methods_required" {
+		t.Errorf("%d %v %s", got.Code, got.Header(), got.Body)
+	}
+	own := newWorld(t, withPages, page, change{api: func(o *httpapi.Options) { o.SignIn, o.SignInMethods = "/login", true }})
+	if got := ask(own); got.Header().Get("Location") != "/login?confirm=1&return_to=%2Fvault" {
+		t.Errorf("%d %v %s", got.Code, got.Header(), got.Body)
 	}
 }
 

@@ -77,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.API, err = httpapi.New(httpapi.Options{
 		Engine: engine, Guard: guard, Accounts: w.accounts(), Keys: ring, Services: gateway{}, Audience: "app", Log: slog.New(slog.DiscardHandler),
-		SignIn: "/auth/signin", Renewal: "/auth/renew", AllowSignup: true, RenewalRate: 5, Web: httpapi.Client{Scope: "read"},
+		SignIn: "/auth/signin", Renewal: "/auth/renew", Pages: pages.Below("/auth"), AllowSignup: true, RenewalRate: 5, Web: httpapi.Client{Scope: "read"},
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{"https://spa.example"}}}})
 	w.must(err)
 	w.handler = w.API
