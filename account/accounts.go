@@ -32,6 +32,7 @@ type Accounts struct {
 	key    func() []byte // fmt prints what a field holds, but nothing of a function
 	// decoy is the hash of a password that nobody knows. It is verified where there is no hash of a user's.
 	decoy Hash
+	aside chan struct{} // held by the attempt that is judged aside
 }
 
 // New returns Accounts, or every fault of the options at once. It makes one hash.
@@ -47,7 +48,8 @@ func New(o Options) (*Accounts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash for unknown users: %w", err)
 	}
-	return &Accounts{store: o.Store, hasher: o.Hasher, rules: o.Rules, key: func() []byte { return o.Key[:] }, decoy: decoy}, nil
+	return &Accounts{store: o.Store, hasher: o.Hasher, rules: o.Rules, key: func() []byte { return o.Key[:] }, decoy: decoy,
+		aside: make(chan struct{}, 1)}, nil
 }
 
 // Rules returns the rules for passwords, so that a page can tell them before one is typed.
@@ -64,20 +66,24 @@ func (a *Accounts) Add(ctx context.Context, name string, password Password) (Use
 	return a.add(ctx, normal, name, password)
 }
 
-// SignUp is [Accounts.Add] for whoever asks, from the address it came from: an error may match [ErrThrottled] too. What breaks a
-// rule is not counted. Its answer tells whether a name is taken, which is why it is counted.
+// SignUp is [Accounts.Add] for whoever asks, from the address it came from, which is known to the account then: an error may match
+// [ErrThrottled] too. What breaks a rule is not counted. Its answer tells whether a name is taken, which is why it is counted.
 func (a *Accounts) SignUp(ctx context.Context, name string, password Password, from netip.Addr) (User, error) {
 	normal, err := a.checkNew(name, password)
 	if err != nil {
 		return User{}, err
 	}
-	taken, err := a.begin(ctx, a.places(tagSignUp, from))
+	at := a.places(tagSignUp, from)
+	taken, err := a.begin(ctx, at.Take())
 	if err != nil {
 		return User{}, err
 	}
 	user, err := a.add(ctx, normal, name, password)
-	if errors.Is(err, ErrBusy) {
-		a.finish(ctx, taken, err) // nothing was looked up
+	switch {
+	case errors.Is(err, ErrBusy):
+		_ = a.finish(ctx, at, taken, err) // nothing was looked up
+	case err == nil:
+		_ = a.introduce(ctx, a.attempt(normal, from)) // the account is made all the same
 	}
 	return user, err
 }

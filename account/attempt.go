@@ -51,30 +51,60 @@ func (a *Accounts) places(kind string, from netip.Addr) Attempt {
 
 // begin counts an attempt that is let in. Other errors match [ErrThrottled] or [ErrUnavailable]: what cannot be counted is not
 // let in.
-func (a *Accounts) begin(ctx context.Context, at Attempt) (Outcome, error) {
-	o, err := a.store.Tally(ctx, at.Take())
+func (a *Accounts) begin(ctx context.Context, step Step) (Outcome, error) {
+	o, err := a.store.Tally(ctx, step)
 	switch {
 	case err != nil:
-		return Outcome{}, storeError(err)
-	case !o.LetIn():
-		return Outcome{}, &ThrottledError{RetryAfter: o.wait, reason: o.by}
+		return o, storeError(err)
+	case o.Next == nil:
+		return o, o.throttled()
 	}
 	return o, nil
 }
 
-// finish settles what begin counted, by how the attempt ended. What cannot be settled stays counted, which the next login forgives:
-// it is no reason to turn away who proved the password.
-func (a *Accounts) finish(ctx context.Context, o Outcome, err error) {
-	step := o.Succeed()
+// try counts a login, has it judged, and settles the count by how it ended. What judge returns nil for succeeded; that may still be
+// one login too many.
+func (a *Accounts) try(ctx context.Context, at Attempt, judge func(Outcome) error) error {
+	taken, err := a.begin(ctx, at.Take())
+	if taken.crowded {
+		// Work for whoever is held up must not take the machine: there is one at a time, and nobody waits for his turn.
+		select {
+		case a.aside <- struct{}{}:
+			defer func() { <-a.aside }()
+			taken, err = a.begin(ctx, at.aside())
+		default:
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.finish(ctx, at, taken, judge(taken))
+}
+
+// finish settles what begin counted, by how the attempt ended, and returns the answer. What cannot be settled stays counted, which the
+// next login forgives: it is no reason to turn away who proved the password.
+func (a *Accounts) finish(ctx context.Context, at Attempt, taken Outcome, err error) error {
+	step := taken.Succeed()
 	switch {
+	case errors.Is(err, ErrCredentials) && taken.crowded:
+		return taken.throttled()
 	case errors.Is(err, ErrCredentials):
-		return // a failure, or none of the client's business
+		return err // a failure, or none of the client's business
 	case err != nil:
-		step = o.GiveBack() // no password was judged
+		step = taken.GiveBack() // no password was judged
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	_, _ = a.store.Tally(ctx, step)
+	settled, failed := a.store.Tally(ctx, step)
+	switch {
+	case err != nil || failed != nil:
+		return err
+	case !settled.LetIn():
+		return settled.throttled()
+	case !taken.known:
+		_ = a.store.ForgetNetworks(ctx, at.Account, knownNetworks) // or after the next login from a new one
+	}
+	return nil
 }
 
 // Unlock forgives all failures on the account of that name. If from is valid, it also makes that network known to the account, which is
@@ -88,8 +118,15 @@ func (a *Accounts) Unlock(ctx context.Context, name string, from netip.Addr) err
 	if err := a.store.ForgetAttempts(ctx, at.Account); err != nil || !from.IsValid() {
 		return storeError(err)
 	}
-	_, err := a.store.Tally(ctx, at.introduce())
-	return storeError(err)
+	return a.introduce(ctx, at)
+}
+
+// introduce makes the network known to the account.
+func (a *Accounts) introduce(ctx context.Context, at Attempt) error {
+	if _, err := a.store.Tally(ctx, at.introduce()); err != nil {
+		return storeError(err)
+	}
+	return storeError(a.store.ForgetNetworks(ctx, at.Account, knownNetworks))
 }
 
 // A Hold is what strangers did to an account: attempts from networks that it does not know.

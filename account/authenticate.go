@@ -15,7 +15,7 @@ import (
 // from is the address of the client itself, not of a proxy. Attempts are counted in the store before anything is hashed, for names
 // that do not exist as for those that do, and soon held up: on one account from one network, on one account from all networks that
 // are strange to it, and from one network on all accounts. A network is known to an account once a login from there succeeded, and a
-// while after; what others do to the account elsewhere does not hold it up.
+// while after; what others do to the account elsewhere does not hold it up. Logins that succeed are held up where they are too many.
 //
 // The caller that starts a session calls [Accounts.Recheck] with the user afterwards.
 func (a *Accounts) Authenticate(ctx context.Context, name string, password Password, from netip.Addr) (User, error) {
@@ -23,16 +23,18 @@ func (a *Accounts) Authenticate(ctx context.Context, name string, password Passw
 	if password.checkSize() != nil {
 		return User{}, refuse(ReasonPasswordSize)
 	}
-	taken, err := a.begin(ctx, a.attempt(name, from))
+	var user User
+	err := a.try(ctx, a.attempt(name, from), func(taken Outcome) error {
+		candidate, reason, err := a.candidate(ctx, name, taken.now)
+		if err == nil {
+			user, err = a.prove(ctx, taken, candidate, reason, password, a.signedIn)
+		}
+		return err
+	})
 	if err != nil {
 		return User{}, err
 	}
-	user, reason, err := a.candidate(ctx, name, taken.now)
-	if err == nil {
-		user, err = a.prove(ctx, user, reason, password, a.signedIn)
-	}
-	a.finish(ctx, taken, err)
-	return user, err
+	return user, nil
 }
 
 // ChangePassword gives the user another password if current is the present one, and returns the user as it is then. The caller ends
@@ -53,27 +55,26 @@ func (a *Accounts) ChangePassword(ctx context.Context, id string, current, next 
 	if current.checkSize() != nil {
 		return User{}, refuse(ReasonPasswordSize)
 	}
-	taken, err := a.begin(ctx, a.attempt(user.Name, from))
-	if err != nil {
+	proved := false
+	changed, failure := User{}, error(nil)
+	err = a.try(ctx, a.attempt(user.Name, from), func(taken Outcome) error {
+		user, reason := a.usable(user, taken.now)
+		_, err := a.prove(ctx, taken, user, reason, current, func(ctx context.Context, user User, _ Password) (User, error) {
+			proved = true
+			changed, failure = a.change(ctx, user, next)
+			return changed, nil // the current one is right, whatever is wrong with the next one
+		})
+		return err
+	})
+	if !proved {
 		return User{}, err
 	}
-	user, reason := a.usable(user, taken.now)
-	proved := false
-	user, err = a.prove(ctx, user, reason, current, func(ctx context.Context, user User, _ Password) (User, error) {
-		proved = true
-		return a.change(ctx, user, next)
-	})
-	if proved {
-		a.finish(ctx, taken, nil) // whatever is wrong with the next one
-	} else {
-		a.finish(ctx, taken, err)
-	}
-	return user, err
+	return changed, failure
 }
 
 // prove verifies the password of a candidate and, if it is right, has then do what was asked for. All that fails is a refusal or
 // says nothing about the user.
-func (a *Accounts) prove(ctx context.Context, user User, reason string, password Password,
+func (a *Accounts) prove(ctx context.Context, taken Outcome, user User, reason string, password Password,
 	then func(context.Context, User, Password) (User, error)) (User, error) {
 	matches, err := a.hasher.Verify(ctx, user.Hash, password)
 	switch {
@@ -83,6 +84,8 @@ func (a *Accounts) prove(ctx context.Context, user User, reason string, password
 		return User{}, refuse(reason)
 	case !matches:
 		return User{}, refuse(ReasonWrongPassword)
+	case taken.crowded && !taken.hopeful:
+		return User{}, refuse(ReasonThrottledNetwork)
 	}
 	return then(ctx, user, password)
 }

@@ -23,6 +23,9 @@ const (
 	ReasonThrottledPair    = "throttled_pair"    // on this account from this network
 	ReasonThrottledAccount = "throttled_account" // on this account from networks that it does not know
 	ReasonThrottledNetwork = "throttled_network" // of this network on any account
+
+	// With ErrThrottled after the right password: by logins to this account that succeeded.
+	ReasonThrottledLogins = "throttled_logins"
 )
 
 // Reason returns why err, which matches [ErrCredentials], [ErrThrottled], [ErrInitialPassword] or [ErrNotInitial], was returned, or

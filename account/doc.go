@@ -18,14 +18,19 @@
 // restart forgets nothing, several servers count together, and attempts that come at once are counted one by one. There are
 // four counts: of one account from one network, of one account from all networks that it does not know, of one network on all
 // accounts, and of the /48 around an IPv6 network. Each lets pass some failures and then closes, for longer each time, and
-// forgives one failure after the other: [ErrThrottled] with the time to wait, never a lock that stays. Names that do not exist
+// forgives one failure after the other: [ErrThrottled] with the time to wait, never a lock that stays. What one network or site adds
+// to the failures on an account is bounded far below what closes it: that takes several attackers. Names that do not exist
 // are counted as those that do.
 //
-// A login that succeeded makes its network known to the account for 100 days. From there, failures of strangers on the account
-// count for nothing, and neither do those on other accounts while the account itself has hardly any. So an attacker cannot keep
-// an owner out who comes from where he has been before; of the others, who wait among the strangers, an operator can let one
-// in by [Accounts.Unlock]. What this costs: whoever shares an address with an owner can see, while strangers attack the
-// account, that it exists and that the owner has been there.
+// A login that succeeded, or the sign-up, makes its network known to the account for 100 days. From there, failures of strangers on
+// the account count for nothing. Where a network has used up its limit, a few attempts at each account that knows it are judged
+// all the same: the right password gets in, and every other answer is that of the limit, after the same work, so that it tells
+// nothing. So an attacker cannot keep an owner out who comes from where he has been before; of the others, who wait among the
+// strangers, an operator can let one in by [Accounts.Unlock]. What this costs: whoever shares an address with an owner can see,
+// while several strangers attack the account, that it exists and that the owner has been there; and whoever comes first from a
+// network that is held up waits, with the right password too.
+//
+// Logins that succeed are counted as well, by account: each leaves a session, and a network that is known. An account knows 32 of them.
 //
 // Without the address of the client there is one network only, and one attacker holds up everybody: a server behind a proxy
 // must know the proxy.

@@ -84,25 +84,29 @@ func (a *Accounts) ReplaceInitial(ctx context.Context, name string, initial, nex
 	if next.equal(initial) {
 		return User{}, &PasswordError{Rule: PasswordInitial}
 	}
-	taken, err := a.begin(ctx, a.attempt(name, from))
-	if err != nil {
-		return User{}, err
-	}
-	user, reason, err := a.candidate(ctx, name, taken.now)
-	if err == nil {
-		user, err = a.prove(ctx, user, reason, initial, func(ctx context.Context, user User, _ Password) (User, error) {
+	var user User
+	err = a.try(ctx, a.attempt(name, from), func(taken Outcome) error {
+		candidate, reason, err := a.candidate(ctx, name, taken.now)
+		if err != nil {
+			return err
+		}
+		user, err = a.prove(ctx, taken, candidate, reason, initial, func(ctx context.Context, user User, _ Password) (User, error) {
 			if !user.initial() {
 				return User{}, ErrNotInitial
 			}
-			if user, err = a.change(ctx, user, next); err != nil {
+			user, err := a.change(ctx, user, next)
+			if err != nil {
 				return User{}, err
 			}
-			return user, a.unchanged(ctx, user, a.store.SignedIn(ctx, user, ""))
+			if err := a.unchanged(ctx, user, a.store.SignedIn(ctx, user, "")); err != nil {
+				return User{}, err
+			}
+			return user, nil
 		})
-	}
-	a.finish(ctx, taken, err)
-	if err != nil {
+		return err
+	})
+	if user.ID == "" {
 		return User{}, err
 	}
-	return user, nil
+	return user, nil // even if it was one login too many: the password has changed
 }

@@ -80,6 +80,9 @@ type SignIns interface {
 	// ForgetAttempts removes Owed and Closed from all tallies under keys of that account, and leaves Known.
 	ForgetAttempts(ctx context.Context, account Tag) error
 
+	// ForgetNetworks removes Known from the tallies under keys of that account, but for the keep that are known longest.
+	ForgetNetworks(ctx context.Context, account Tag, keep int) error
+
 	// SweepAttempts removes at most limit tallies and returns how many: those that have ended, and of those without Known, if more
 	// than keep are left, the surplus, in the order of their ends.
 	SweepAttempts(ctx context.Context, keep, limit int) (int, error)

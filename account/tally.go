@@ -5,7 +5,15 @@ import "time"
 // A Tag is the keyed hash of a user name, as it is looked up, or of a network. The zero Tag stands for any.
 type Tag [16]byte
 
-// A TallyKey is what attempts are counted under: an account, a network, or a pair of both.
+// opposite returns a Tag that no name and no network has: what else is counted under a key.
+func (t Tag) opposite() Tag {
+	for i := range t {
+		t[i] = ^t[i]
+	}
+	return t
+}
+
+// A TallyKey is what attempts are counted under: an account, a network or site, or a pair of both.
 type TallyKey struct{ Account, Network Tag }
 
 // A Tally is what a store keeps under one key. The zero Tally is that of a key of which nothing is known; times are by the store's
@@ -33,7 +41,6 @@ func (t Tally) Ends() time.Time {
 // A limit is how attempts under one kind of key are held up: after free failures in a row the key closes, each time for longer.
 // No limit is ever for good: a failure is forgiven after forgive, one after the other.
 type limit struct {
-	name    string        // in [Reason]
 	free    int           // failures that close nothing
 	first   time.Duration // for which the next one does
 	doubles int           // failures after which that is twice as long
@@ -45,7 +52,7 @@ type limit struct {
 // times returns a limit that lets pass n times as much.
 func (l limit) times(n int) *limit {
 	d := time.Duration(n)
-	return &limit{name: l.name, free: l.free * n, first: l.first / d, doubles: l.doubles * n, most: l.most / d, forgive: l.forgive / d, worst: l.worst * n}
+	return &limit{free: l.free * n, first: l.first / d, doubles: l.doubles * n, most: l.most / d, forgive: l.forgive / d, worst: l.worst * n}
 }
 
 // closes returns for how long the failure that is the n-th outstanding closes its key.
@@ -90,12 +97,12 @@ func (l *limit) settled(t Tally, now time.Time) Tally {
 	return t
 }
 
-// counted returns t, settled, with one failure more.
-func (l *limit) counted(t Tally, now time.Time) Tally {
+// counted returns t, settled, with so many failures more, the last of which is now.
+func (l *limit) counted(t Tally, failures int, now time.Time) Tally {
 	if t.Owed.Before(now) {
 		t.Owed = now
 	}
-	t.Owed = t.Owed.Add(l.forgive)
+	t.Owed = t.Owed.Add(time.Duration(failures) * l.forgive)
 	t = l.settled(t, now)
 	if closed := l.closes(l.failures(t, now)); closed > 0 && now.Add(closed).After(t.Closed) {
 		t.Closed = now.Add(closed)

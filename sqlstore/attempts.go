@@ -14,9 +14,12 @@ const (
 	sqlCount = `INSERT INTO attempts (account, network, owed_until, closed_until, known_until, ends_at) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, network) DO UPDATE SET owed_until = excluded.owed_until, closed_until = excluded.closed_until,
 		known_until = excluded.known_until, ends_at = excluded.ends_at`
-	sqlEnded      = `DELETE FROM attempts WHERE account = ? AND network = ?`
-	sqlForgive    = `UPDATE attempts SET owed_until = NULL, closed_until = NULL, ends_at = known_until WHERE account = ? AND known_until IS NOT NULL`
-	sqlForgotten  = `DELETE FROM attempts WHERE account = ? AND known_until IS NULL`
+	sqlEnded     = `DELETE FROM attempts WHERE account = ? AND network = ?`
+	sqlForgive   = `UPDATE attempts SET owed_until = NULL, closed_until = NULL, ends_at = known_until WHERE account = ? AND known_until IS NOT NULL`
+	sqlForgotten = `DELETE FROM attempts WHERE account = ? AND known_until IS NULL`
+	sqlUnknown   = `UPDATE attempts SET known_until = NULL, ends_at = max(coalesce(owed_until, 0), coalesce(closed_until, 0))
+		WHERE account = ? AND known_until IS NOT NULL AND network NOT IN
+		(SELECT network FROM attempts WHERE account = ? AND known_until IS NOT NULL ORDER BY known_until DESC LIMIT ?)`
 	sqlSweepEnded = `DELETE FROM attempts WHERE (account, network) IN
 		(SELECT account, network FROM attempts WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`
 	sqlSweepSpare = `DELETE FROM attempts WHERE (account, network) IN
@@ -91,6 +94,14 @@ func (s *Store) ForgetAttempts(ctx context.Context, of account.Tag) error {
 		_, forgive := tx.exec(sqlForgive, of[:])
 		_, forget := tx.exec(sqlForgotten, of[:])
 		return errors.Join(forgive, forget)
+	})
+}
+
+// ForgetNetworks implements [account.SignIns].
+func (s *Store) ForgetNetworks(ctx context.Context, of account.Tag, keep int) error {
+	return s.write(ctx, "forget networks", func(tx *tx) error {
+		_, err := tx.exec(sqlUnknown, of[:], of[:], keep)
+		return err
 	})
 }
 

@@ -162,6 +162,25 @@ func (m *Memory) ForgetAttempts(ctx context.Context, of account.Tag) error {
 	return nil
 }
 
+// ForgetNetworks implements [account.Store].
+func (m *Memory) ForgetNetworks(ctx context.Context, of account.Tag, keep int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	known := slices.DeleteFunc(slices.Collect(maps.Keys(m.tallies)), func(key account.TallyKey) bool {
+		return key.Account != of || m.tallies[key].Known.IsZero()
+	})
+	slices.SortFunc(known, func(a, b account.TallyKey) int { return m.tallies[b].Known.Compare(m.tallies[a].Known) })
+	for _, key := range known[min(len(known), keep):] {
+		tally := m.tallies[key]
+		tally.Known = time.Time{}
+		m.put(key, tally)
+	}
+	return nil
+}
+
 // SweepAttempts implements [account.Store].
 func (m *Memory) SweepAttempts(ctx context.Context, keep, limit int) (int, error) {
 	m.mu.Lock()

@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		{"TallyOfSuccessMakesKnown", testTallySuccess},
 		{"GiveBackLeavesNothing", testGiveBack},
 		{"ForgetAttemptsLeavesKnown", testForgetAttempts},
+		{"ForgetNetworksLeavesTheLatest", testForgetNetworks},
 		{"SweepRemovesTheSurplus", testSweepSurplus},
 		{"DeleteUserLeavesNothing", testDelete},
 		{"DeletedWhileInUseStaysDeleted", testDeleteInUse},
