@@ -87,13 +87,15 @@ func picture(state, language, scheme string, width int64) string {
 	return fmt.Sprintf("%s-%s-%d.png", state, scheme, width)
 }
 
-// take writes the pictures of the page that a tab shows.
+// take writes the pictures of the whole page that a tab shows.
 func take(t *testing.T, b *tab, state, language string) {
 	t.Helper()
 	for _, scheme := range schemes {
 		for _, width := range widths {
 			b.look(scheme, width)
-			shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
+			height := eval[float64](b, "document.documentElement.scrollHeight")
+			shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: new(true),
+				Clip: &page.Viewport{Width: float64(width), Height: height, Scale: 1}}).Data
 			decoded, err := png.Decode(bytes.NewReader(shot))
 			if err != nil {
 				t.Fatal(err)
