@@ -38,7 +38,7 @@ func TestAnInitialPasswordLeadsToChoosingOne(t *testing.T) {
 	}
 	a := choose(initial, next)
 	a.leads("/auth/signin?check=1&return_to=%2Fapp")
-	b.follow(a).leads("/app")
+	b.follow(a).leadsOn("/app")
 
 	// Once more, as it was, and by whoever has chosen in another window.
 	w.browser().post("/auth/signin", "username", "eve", "password", initial, "new_password", next).want(403, "is wrong.")

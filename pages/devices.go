@@ -1,12 +1,15 @@
 package pages
 
 import (
+	"crypto/sha256"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/token"
 )
 
 // A device is one of the user's sessions as the page shows it.
@@ -49,17 +52,38 @@ func (p *Pages) device(v visit, d *httpapi.Device) device {
 	}
 }
 
-// done are what a form of this page has done, as the query tells it.
+// done are what a form has done, as the query tells it here.
 var done = map[string]message{
 	"one": say("devices_done_one"), "others": say("devices_done_others"), "password": say("devices_done_password"),
 }
 
-func (p *Pages) showDevices(v visit) {
-	what := again(v.r)
-	if m, ok := done[v.r.URL.Query().Get("done")]; ok {
-		what = &alert{Kind: "good", Title: m}
+// donePath leads to the list of devices, which says what was done. The link has
+// a receipt, since anybody can make a link that says anything.
+func (p *Pages) donePath(userID, what string) string {
+	query := url.Values{"done": {what}, "receipt": {p.api.Guard.CSRF.Token(receiptOf(userID, what))}}
+	return p.site.Path("/devices") + suffix(query)
+}
+
+// receiptOf is what a receipt is made for: like a CSRF token, but for no
+// session, so that it is of no use as one.
+func receiptOf(userID, what string) token.ID {
+	sum := sha256.Sum256([]byte("done\x00" + what + "\x00" + userID))
+	return token.ID(sum[:len(token.ID{})])
+}
+
+// doneAlert says what was done, if the link has the receipt for it.
+func (p *Pages) doneAlert(r *http.Request, userID string) *alert {
+	query := r.URL.Query()
+	what := query.Get("done")
+	m, ok := done[what]
+	if !ok || !p.api.Guard.CSRF.Check(receiptOf(userID, what), query.Get("receipt")) {
+		return nil
 	}
-	p.renderDevices(v, http.StatusOK, &view{Alert: what})
+	return &alert{Kind: "good", Title: m}
+}
+
+func (p *Pages) showDevices(v visit) {
+	p.renderDevices(v, http.StatusOK, &view{Alert: again(v.r)})
 }
 
 func (p *Pages) renderDevices(v visit, status int, page *view) {
@@ -68,6 +92,9 @@ func (p *Pages) renderDevices(v visit, status int, page *view) {
 	if err != nil {
 		p.refuse(v, err)
 		return
+	}
+	if page.Alert == nil {
+		page.Alert = p.doneAlert(v.r, who.UserID)
 	}
 	list, err := p.api.Devices(read)
 	if err != nil {
@@ -108,6 +135,11 @@ func (p *Pages) endDevice(v visit) {
 		p.fail(v, err)
 		return
 	}
+	who, err := p.api.Viewer(asRead(v.r))
+	if err != nil {
+		p.refuse(v, err)
+		return
+	}
 	ended := "one"
 	if values["end"] == othersToEnd {
 		ended, err = "others", p.api.EndOtherDevices(v.r)
@@ -116,7 +148,7 @@ func (p *Pages) endDevice(v visit) {
 	}
 	switch {
 	case err == nil:
-		p.redirect(v, p.site.Path("/devices?done="+ended))
+		p.redirect(v, p.donePath(who.UserID, ended))
 	case needsLogin(describe(err)):
 		p.refuse(v, err)
 	default:

@@ -50,12 +50,34 @@ func (p *Pages) showFailure(v visit, d httpapi.Description) {
 	if !v.l.has(key + "_title") {
 		key = "error_" + strconv.Itoa(statusKind(d.Status))
 	}
-	n := &notice{Kind: "bad", Text: say(key+"_text", "wait", v.l.wait(d.RetryAfter)), Status: d.Status, Code: d.Code}
+	n := &notice{Kind: "bad", Text: say(key+"_text", "wait", v.l.wait(d.RetryAfter)), Status: formStatus(d.Status), Code: d.Code}
+	if to := p.wayOut(v, d); to != "" {
+		n.Links = append(n.Links, link{Link: say("error_new_tab"), Path: to, NewTab: true})
+	}
 	if again, ok := httpauth.LocalPath(v.r.URL.RequestURI()); ok && d.RetryAfter > 0 && v.r.Method == http.MethodGet {
 		n.Links = append(n.Links, link{Link: say("error_again"), Path: again})
 	}
 	n.Links = append(n.Links, link{Link: say("home"), Path: p.site.Home})
 	p.render(v, formStatus(d.Status), "notice.html", &view{Title: say(key + "_title"), Failed: true, Notice: n})
+}
+
+// wayOut leads to where a login that does not count, or not enough, is mended;
+// empty: nowhere. What failed is a form, most likely of the application, whose
+// page is only a step back.
+func (p *Pages) wayOut(v visit, d httpapi.Description) string {
+	if !needsLogin(d) {
+		return ""
+	}
+	_, err := p.api.Viewer(asRead(v.r))
+	switch {
+	case expired(v.r, err):
+		return p.pathTo("/renew", p.Home)
+	case err != nil, d.Code == "login_required":
+		return p.signInPath(p.Home)
+	case d.Code == "login_methods_required" && p.SignInPage == "":
+		return "" // the page here knows passwords only
+	}
+	return p.signInPath(p.Home, "confirm")
 }
 
 // statusKind is the nearest status that there are words for.
@@ -88,17 +110,34 @@ func (p *Pages) retryAfter(v visit, d httpapi.Description) {
 	}
 }
 
-// refuse answers a form that needs a login which the browser does not have, as
-// if the page had been opened: it is led to the renewal, or to sign in, and
-// from there back to the page, which says that nothing was done yet.
+// refuse answers a page or its form that needs a login which the browser does
+// not have. A form is led on as if the page had been opened: to the renewal or
+// to sign in, and from there back to the page, which says what became of it.
 func (p *Pages) refuse(v visit, err error) {
-	r := v.r
-	if r.Method == http.MethodPost {
-		r = r.Clone(r.Context())
-		r.Method, r.Body = http.MethodGet, http.NoBody
-		r.URL = &url.URL{Path: r.URL.Path, RawQuery: "again=1"}
-		r.RequestURI = r.URL.RequestURI()
+	if v.r.Method != http.MethodPost {
+		p.api.Refuse(v.w, v.r, err)
+		return
 	}
+	// Whether another site sent it does not depend on who is signed in.
+	if crossSite := p.api.Guard.CrossSite(v.r); crossSite != nil {
+		p.fail(v, crossSite)
+		return
+	}
+	renewable := expired(v.r, err)
+	if p.SignInPage != "" && !renewable {
+		p.fail(v, err) // that page may lead to another site: see leadOn
+		return
+	}
+	// After a renewal or a confirmation it is sure that nothing was done. A
+	// session that ended may have ended by this form, if it was sent twice.
+	query := "ended=1"
+	if renewable || errors.Is(err, httpauth.ErrRecentLogin) {
+		query = "again=1"
+	}
+	r := v.r.Clone(v.r.Context())
+	r.Method, r.Body = http.MethodGet, http.NoBody
+	r.URL = &url.URL{Path: r.URL.Path, RawQuery: query}
+	r.RequestURI = r.URL.RequestURI()
 	p.api.Refuse(v.w, r, err)
 }
 
@@ -114,10 +153,13 @@ func needsLogin(d httpapi.Description) bool {
 
 // again is the alert of a page that was led to after its form.
 func again(r *http.Request) *alert {
-	if r.URL.Query().Get("again") != "1" {
-		return nil
+	switch q := r.URL.Query(); {
+	case q.Get("again") == "1":
+		return &alert{Kind: "note", Title: say("renewed_again"), Text: say("renewed_again_text")}
+	case q.Get("ended") == "1":
+		return &alert{Kind: "note", Title: say("ended_again"), Text: say("ended_again_text")}
 	}
-	return &alert{Kind: "note", Title: say("renewed_again"), Text: say("renewed_again_text")}
+	return nil
 }
 
 // explain puts what went wrong with a form where it can be mended, and reports

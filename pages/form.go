@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -68,7 +67,6 @@ func (e *formError) Error() string { return "pages: " + e.Code }
 var (
 	errMalformedForm = &formError{httpapi.Description{Status: http.StatusBadRequest, Code: "malformed_form"}}
 	errLongForm      = &formError{httpapi.Description{Status: http.StatusRequestEntityTooLarge, Code: "too_large"}}
-	errFormMedia     = &formError{httpapi.Description{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type"}}
 )
 
 // readForm reads the fields of a form: each of those that must be there, and
@@ -76,10 +74,6 @@ var (
 // field that is not asked for sets nothing). The body is there for another
 // reader afterwards: httpauth looks for the CSRF token in it.
 func readForm(r *http.Request, must, may []string) (map[string]string, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != formMedia || len(r.Header["Content-Encoding"]) > 0 {
-		return nil, errFormMedia
-	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil {
 		return nil, errMalformedForm

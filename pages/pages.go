@@ -28,9 +28,8 @@ type Options struct {
 	// Home is the path to go to after a sign-in that was not on the way
 	// anywhere; empty: "/".
 	Home string
-	// SignedOut is the path to go to after a sign-out; empty: the page that
-	// says so. It is on this site, since browsers do not follow a form
-	// elsewhere (form-action).
+	// SignedOut is the path on this site to go to after a sign-out; empty: the
+	// page that says so.
 	SignedOut string
 	// SignInPage is the path of the program's own sign-in page, for users of its
 	// own: the one here leads there, and there is none to sign up or to change a
@@ -60,8 +59,9 @@ type Pages struct {
 
 // A page is one line of the table.
 type page struct {
-	get  func(*Pages, visit)
-	post func(*Pages, visit) // nil: there is nothing to send
+	get    func(*Pages, visit)
+	post   func(*Pages, visit) // nil: there is nothing to send
+	shared bool                // the API has a route of this path, to send JSON to
 }
 
 // New checks the options and returns the pages, or every fault at once.
@@ -87,7 +87,6 @@ func New(o Options) (*Pages, error) {
 		// report-uri is for browsers that do not know report-to (CSP §6.5.1).
 		p.reports = "; report-uri " + o.CSPReports + "; report-to csp"
 	}
-	p.SignedOut = cmp.Or(o.SignedOut, p.site.Path("/signed-out"))
 	p.table = p.makeTable()
 	return p, nil
 }
@@ -123,18 +122,18 @@ func CheckReports(place string) error {
 func (p *Pages) makeTable() map[string]page {
 	table := make(map[string]page)
 	for below, page := range map[string]page{
-		"/signin":     {(*Pages).showSignIn, (*Pages).signIn},
-		"/signup":     {(*Pages).showSignUp, (*Pages).signUp},
-		"/signout":    {(*Pages).showSignOut, (*Pages).signOut},
-		"/signed-out": {(*Pages).showSignedOut, nil},
-		"/devices":    {(*Pages).showDevices, (*Pages).endDevice},
-		"/password":   {(*Pages).showPassword, (*Pages).changePassword},
-		"/renew":      {(*Pages).showRenewal, (*Pages).renew},
+		"/signin":     {(*Pages).showSignIn, (*Pages).signIn, false},
+		"/signup":     {(*Pages).showSignUp, (*Pages).signUp, true},
+		"/signout":    {(*Pages).showSignOut, (*Pages).signOut, false},
+		"/signed-out": {(*Pages).showSignedOut, nil, false},
+		"/devices":    {(*Pages).showDevices, (*Pages).endDevice, false},
+		"/password":   {(*Pages).showPassword, (*Pages).changePassword, true},
+		"/renew":      {(*Pages).showRenewal, (*Pages).renew, false},
 	} {
 		table[p.site.Path(below)] = page
 	}
 	if p.SignInPage != "" {
-		table[p.site.Path("/signin")] = page{(*Pages).leadToSignIn, nil}
+		table[p.site.Path("/signin")] = page{(*Pages).leadToSignIn, nil, false}
 		delete(table, p.site.Path("/signup"))
 		delete(table, p.site.Path("/password"))
 	}
@@ -151,16 +150,14 @@ func (p *Pages) Has(path string) bool {
 // Paths returns the paths of the pages, without the assets, sorted.
 func (p *Pages) Paths() []string { return slices.Sorted(maps.Keys(p.table)) }
 
-// ServeHTTP serves a page or an asset. A request that is neither for a page
-// nor the form of one is for the API, which has routes of the same paths for
-// whoever sends JSON.
+// ServeHTTP serves a page or an asset. A request that is for neither is for the
+// API, which has routes of the same paths for whoever sends JSON.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	asset, isAsset := p.assets[r.URL.Path]
 	page, isPage := p.table[r.URL.Path]
-	sends := isPage && page.post != nil && r.Method == http.MethodPost && isForm(r)
 	// Another spelling of a path is another path, to us as to every proxy.
-	if r.URL.RawPath != "" || !sends && !(reads && (isPage || isAsset)) {
+	if r.URL.RawPath != "" || !isPage && !(isAsset && reads) || page.shared && r.Method == http.MethodPost && !isForm(mediaOf(r)) {
 		p.api.ServeHTTP(w, r)
 		return
 	}
@@ -175,17 +172,40 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.fail(v, err)
 		return
 	}
-	if sends {
-		page.post(p, v)
-	} else {
+	switch media := mediaOf(r); {
+	case reads:
 		page.get(p, v)
+	case r.Method != http.MethodPost || page.post == nil:
+		w.Header().Set("Allow", page.allow())
+		p.api.Refuse(w, r, httpapi.ErrMethod)
+	case media != formMedia || len(r.Header["Content-Encoding"]) > 0:
+		p.api.Refuse(w, r, httpapi.ErrMediaType)
+	default:
+		page.post(p, v)
 	}
 }
 
-// isForm tells what a page sends from what a program does.
-func isForm(r *http.Request) bool {
+// allow names the methods of a page (RFC 9110 §10.2.1).
+func (g page) allow() string {
+	if g.post == nil {
+		return "GET, HEAD"
+	}
+	return "GET, HEAD, POST"
+}
+
+// mediaOf is the media type of what was sent; empty: it says none.
+func mediaOf(r *http.Request) string {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && media == formMedia
+	if err != nil {
+		return ""
+	}
+	return media
+}
+
+// isForm tells what the form of some page sends from what a program does (HTML
+// §4.10.18.6: the values of enctype).
+func isForm(media string) bool {
+	return media == formMedia || media == "multipart/form-data" || media == "text/plain"
 }
 
 // survive answers a panic with the page for what nobody foresaw. Its value may

@@ -30,6 +30,7 @@ func everyPage(t *testing.T, check func(name, language string, a answer)) {
 		for name, open := range map[string]func() answer{
 			"sign in":               func() answer { return stranger.get("/auth/signin?return_to=/app") },
 			"cookies off":           func() answer { return stranger.get("/auth/signin?check=1") },
+			"on the way":            func() answer { return ada.get("/auth/signin?check=1&return_to=/app") },
 			"sign in, empty":        func() answer { return stranger.post("/auth/signin", "username", "", "password", "") },
 			"sign in, wrong":        func() answer { return stranger.post("/auth/signin", "username", "bob", "password", "wrong") },
 			"sign in, malformed":    func() answer { return stranger.post("/auth/signin") },
@@ -44,8 +45,9 @@ func everyPage(t *testing.T, check func(name, language string, a answer)) {
 			"confirm, wrong":        func() answer { return ada.post("/auth/signin", "username", "ada", "password", "x", "confirm", "1") },
 			"sign out":              func() answer { return ada.get("/auth/signout") },
 			"devices":               func() answer { return ada.get("/auth/devices") },
-			"devices, one ended":    func() answer { return ada.get("/auth/devices?done=one") },
-			"devices, others ended": func() answer { return ada.get("/auth/devices?done=others") },
+			"devices, one ended":    func() answer { return ada.follow(ada.post("/auth/devices", "end", "gone")) },
+			"devices, after an end": func() answer { return ada.get("/auth/devices?ended=1") },
+			"renew, to confirm":     func() answer { return ada.get("/auth/renew?confirm=1&return_to=/app") },
 			"devices, again":        func() answer { return ada.get("/auth/devices?again=1") },
 			"password":              func() answer { return ada.get("/auth/password") },
 			"password, wrong": func() answer {
@@ -55,8 +57,9 @@ func everyPage(t *testing.T, check func(name, language string, a answer)) {
 		} {
 			check(name, language, open())
 		}
-		for status, code := range map[int]string{400: "malformed_body", 401: "login_required", 403: "cross_site", 404: "not_found",
-			413: "too_large", 415: "unsupported_media_type", 421: "misdirected", 429: "too_many_attempts", 500: "internal", 503: "unavailable"} {
+		for code, status := range map[string]int{"malformed_body": 400, "login_required": 401, "recent_login_required": 401, "login_methods_required": 401,
+			"cross_site": 403, "not_found": 404, "method_not_allowed": 405, "too_large": 413, "unsupported_media_type": 415, "misdirected": 421,
+			"too_many_attempts": 429, "internal": 500, "password_changed": 500, "unavailable": 503} {
 			w := newWorld(t, change{api: func(o *httpapi.Options) { o.AllowSignup = false }})
 			b := w.browser()
 			b.language = language
@@ -79,7 +82,7 @@ func TestEveryPageIsSound(t *testing.T) {
 			t.Helper()
 			t.Errorf("%s (%s): "+format, append([]any{name, language}, args...)...)
 		}
-		if a.Code >= 500 && name != "internal" && name != "unavailable" || !strings.HasPrefix(body, "<!DOCTYPE html>") {
+		if a.Code >= 500 && !slices.Contains([]string{"internal", "unavailable", "password_changed"}, name) || !strings.HasPrefix(body, "<!DOCTYPE html>") {
 			fault("status %d: %.200s", a.Code, body)
 			return
 		}
@@ -251,11 +254,12 @@ func TestReturnToLeadsToOurOwnPathsOnly(t *testing.T) {
 		if a.Code != http.StatusSeeOther {
 			t.Fatalf("%q: %d %s", target, a.Code, a.text())
 		}
-		b.get(a.Header().Get("Location")).leads(want)
+		b.get(a.Header().Get("Location")).leadsOn(want)
 		b.get("/auth/signin?return_to="+escape(target)).want(200, "You are signed in")
 		w.wait(2 * time.Minute)
-		b.post("/auth/renew", "return_to", target, "key", "k"+fmt.Sprint(len(target))).leads(want)
-		w.browser().post("/auth/renew", "return_to", target, "key", "k").leads(map[bool]string{true: "/auth/signin", false: "/auth/signin?return_to=" + escape(want)}[want == "/"])
+		b.get(b.post("/auth/renew", "return_to", target, "key", "k"+fmt.Sprint(len(target))).Header().Get("Location")).leadsOn(want)
+		w.browser().post("/auth/renew", "return_to", target, "key", "k").
+			leads(map[bool]string{true: "/auth/signin?switch=1", false: "/auth/signin?return_to=" + escape(want) + "&switch=1"}[want == "/"])
 	}
 }
 

@@ -4,32 +4,30 @@ import (
 	"net/http"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
 )
 
 // showPassword asks for the current password and a new one (OWASP ASVS 5.0
 // §6.2.2, §6.2.3).
 func (p *Pages) showPassword(v visit) {
-	page, err := p.passwordView(v)
+	who, err := p.api.Viewer(asRead(v.r))
 	if err != nil {
 		p.refuse(v, err)
 		return
 	}
+	page := p.passwordView(who)
 	page.Alert = again(v.r)
 	p.renderPassword(v, http.StatusOK, page)
 }
 
-func (p *Pages) passwordView(v visit) (*view, error) {
-	who, err := p.api.Viewer(asRead(v.r))
-	if err != nil {
-		return nil, err
-	}
+func (p *Pages) passwordView(who httpapi.Viewer) *view {
 	return &view{Title: say("password_title"), Viewer: shown(who), Form: &form{
 		Action: p.site.Path("/password"), Button: say("password_button"), Manager: who.Username,
 		Fields: []field{
 			{Name: "current", Label: say("field_current"), Secret: true, Autocomplete: "current-password"},
 			p.freshPassword("new", say("field_new")),
 		},
-	}}, nil
+	}}
 }
 
 func (p *Pages) renderPassword(v visit, status int, page *view) {
@@ -45,11 +43,12 @@ func (p *Pages) changePassword(v visit) {
 		p.fail(v, err)
 		return
 	}
-	page, err := p.passwordView(v)
+	who, err := p.api.Viewer(asRead(v.r))
 	if err != nil {
 		p.refuse(v, err)
 		return
 	}
+	page := p.passwordView(who)
 	if empty(page.Form, values, map[string]string{"current": "fill_current", "new": "fill_new"}) {
 		page.Failed = true
 		p.renderPassword(v, http.StatusUnprocessableEntity, page)
@@ -58,7 +57,7 @@ func (p *Pages) changePassword(v visit) {
 	err = p.api.ChangePassword(v.w, v.r, account.NewPassword(values["current"]), account.NewPassword(values["new"]))
 	switch {
 	case err == nil:
-		p.redirect(v, p.site.Path("/devices?done=password"))
+		p.redirect(v, p.donePath(who.UserID, "password"))
 	case needsLogin(describe(err)):
 		p.refuse(v, err)
 	default:

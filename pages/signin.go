@@ -8,6 +8,7 @@ import (
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/verify"
 )
 
 // A request to sign in, as it is carried from page to page.
@@ -53,17 +54,34 @@ func suffix(query url.Values) string {
 
 // showSignIn asks for name and password; of a user who is to confirm who it is,
 // only for the password. Whoever is signed in already is told so, and not sent
-// on: what sent them here might send them back.
+// on: what sent them here might send them back. Whose access token has expired
+// may well be signed in: a renewal finds out, unless it has led here.
 func (p *Pages) showSignIn(v visit) {
 	q := v.r.URL.Query()
-	in := signIn{returnTo: p.returnTo(q.Get("return_to"))}
+	in := signIn{returnTo: p.returnTo(q.Get("return_to")), confirm: q.Get("confirm") == "1"}
+	other := q.Get("switch") == "1"
 	if q.Get("check") == "1" {
 		p.checkCookies(v, in.returnTo)
 		return
 	}
-	in.confirming = p.viewer(v.r)
-	in.confirm = q.Get("confirm") == "1" && in.confirming != nil && in.confirming.Name != ""
-	if in.confirming != nil && !in.confirm && q.Get("switch") != "1" {
+	who, err := p.api.Viewer(asRead(v.r))
+	switch {
+	case expired(v.r, err) && !other:
+		by := bySignIn
+		if in.confirm {
+			by = byConfirm
+		}
+		p.redirect(v, p.pathTo("/renew", in.returnTo, by))
+		return
+	case err == nil:
+		in.confirming = shown(who)
+	}
+	in.confirm = in.confirm && in.confirming != nil
+	if in.confirm && in.confirming.Name == "" {
+		p.renderNothingToConfirm(v, in.confirming)
+		return
+	}
+	if in.confirming != nil && !in.confirm && !other {
 		p.render(v, http.StatusOK, "already.html", &view{Title: say("already_title"), Viewer: in.confirming, ReturnTo: in.returnTo,
 			Other: &link{Link: say("already_switch"), Path: p.signInPath(in.returnTo, "switch")}})
 		return
@@ -71,18 +89,37 @@ func (p *Pages) showSignIn(v visit) {
 	p.renderSignIn(v, http.StatusOK, p.signInView(in))
 }
 
+// expired reports whether err says that the access cookie is one whose time is
+// over.
+func expired(r *http.Request, err error) bool {
+	return errors.Is(err, verify.ErrExpired) && httpauth.CarriesCookie(r)
+}
+
+// renderNothingToConfirm is for a user of the program's own, who has no
+// password here.
+func (p *Pages) renderNothingToConfirm(v visit, who *viewer) {
+	p.render(v, http.StatusOK, "notice.html", &view{Title: say("confirm_elsewhere_title"), Viewer: who, Notice: &notice{
+		Kind: "note", Text: say("confirm_elsewhere_text"),
+		Links: []link{{Link: say("signout_button"), Path: p.site.Path("/signout")}, {Link: say("home"), Path: p.Home}},
+	}})
+}
+
 // leadToSignIn leads to the program's own sign-in page, with what was asked of
 // the one here.
 func (p *Pages) leadToSignIn(v visit) {
+	if q := v.r.URL.Query(); q.Get("check") == "1" {
+		p.checkCookies(v, p.returnTo(q.Get("return_to")))
+		return
+	}
 	to := url.URL{Path: p.SignInPage, RawQuery: v.r.URL.RawQuery}
-	p.redirect(v, to.String())
+	p.leadOn(v, say("signin_title"), to.String())
 }
 
-// checkCookies is where a sign-in leads: it finds out whether the browser kept
-// the cookies. If not, it says so once and goes nowhere.
+// checkCookies is where a sign-in leads, and a renewal: it finds out whether the
+// browser kept the cookies. If not, it says so once and goes nowhere.
 func (p *Pages) checkCookies(v visit, returnTo string) {
 	if httpauth.CarriesCookie(v.r) {
-		p.redirect(v, returnTo)
+		p.leadOn(v, say("already_title"), returnTo)
 		return
 	}
 	p.render(v, http.StatusOK, "notice.html", &view{Title: say("cookies_title"), Failed: true, Notice: &notice{
@@ -122,7 +159,7 @@ func (p *Pages) renderSignIn(v visit, status int, page *view) {
 }
 
 // signIn signs in, and leads on by way of a look at whether the cookies were
-// kept, unless the browser has shown that it keeps them.
+// kept.
 func (p *Pages) signIn(v visit) {
 	values, err := readForm(v.r, []string{"username", "password"}, []string{"new_password", "remember", "confirm", "return_to"})
 	if err != nil {
@@ -138,14 +175,14 @@ func (p *Pages) signIn(v visit) {
 		page, asked.NewPassword = p.chooseView(in), &next
 	}
 	if empty(page.Form, values, map[string]string{"username": "fill_username", "password": "fill_password", "new_password": "fill_new"}) {
+		page.Failed = true
 		p.renderSignIn(v, http.StatusUnprocessableEntity, page)
 		return
 	}
-	kept := httpauth.CarriesCookie(v.r)
 	_, err = p.api.SignIn(v.w, v.r, asked)
 	switch {
 	case err == nil:
-		p.goOn(v, kept, in.returnTo)
+		p.goOn(v, in.returnTo)
 	case errors.Is(err, account.ErrInitialPassword):
 		p.renderSignIn(v, http.StatusForbidden, p.chooseView(in))
 	case errors.Is(err, account.ErrNotInitial):
@@ -155,12 +192,9 @@ func (p *Pages) signIn(v visit) {
 	}
 }
 
-// goOn leads on after a sign-in.
-func (p *Pages) goOn(v visit, kept bool, returnTo string) {
-	if !kept {
-		returnTo = p.signInPath(returnTo, "check")
-	}
-	p.redirect(v, returnTo)
+// goOn leads on after a sign-in or a renewal.
+func (p *Pages) goOn(v visit, returnTo string) {
+	p.redirect(v, p.signInPath(returnTo, "check"))
 }
 
 // renderFailure shows a form again with what went wrong, or the page for what

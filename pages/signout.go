@@ -32,10 +32,14 @@ func (p *Pages) signOut(v visit) {
 		p.renderFailure(v, &view{Form: &form{}}, err, "", "", p.renderSignOut)
 		return
 	}
-	p.redirect(v, p.SignedOut)
+	p.redirect(v, p.site.Path("/signed-out"))
 }
 
 func (p *Pages) showSignedOut(v visit) {
+	if p.SignedOut != "" {
+		p.leadOn(v, say("signedout_title"), p.SignedOut)
+		return
+	}
 	p.render(v, http.StatusOK, "notice.html", &view{Title: say("signedout_title"), Notice: &notice{
 		Kind: "good", Text: say("signedout_text"), Links: []link{{Link: say("signedout_again"), Path: p.site.Path("/signin")}},
 	}})

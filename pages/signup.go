@@ -5,7 +5,6 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
-	"github.com/pawlauth/pawl/httpauth"
 )
 
 // showSignUp asks for a name and a password, if accounts are made here.
@@ -57,14 +56,13 @@ func (p *Pages) signUp(v visit) {
 		p.renderSignUp(v, http.StatusUnprocessableEntity, page)
 		return
 	}
-	kept := httpauth.CarriesCookie(v.r)
 	_, err = p.api.SignUp(v.w, v.r, httpapi.Credentials{Username: values["username"],
 		Password: account.NewPassword(values["password"]), Remember: remember})
 	if err != nil {
 		p.renderFailure(v, page, err, "", "password", p.renderSignUp)
 		return
 	}
-	p.goOn(v, kept, returnTo)
+	p.goOn(v, returnTo)
 }
 
 // errSignUpOff is what httpapi answers to the form, said before it is filled

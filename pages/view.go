@@ -85,9 +85,10 @@ type viewer struct {
 
 // A link leads to a path of ours.
 type link struct {
-	Text message // before the link; may be empty
-	Link message
-	Path string
+	Text   message // before the link; may be empty
+	Link   message
+	Path   string
+	NewTab bool // so that what is behind this page stays as it is
 }
 
 // A view is everything that a template shows.
@@ -96,6 +97,7 @@ type view struct {
 	Nonce  string // of this answer's script
 	Script string // path; empty: none
 	Site   *site
+	GoOn   string  // path that the page leads on to by itself; empty: it stays
 	Viewer *viewer // nil: nobody is signed in, or it does not matter who
 	Nav    string  // which page of the account this is; empty: none
 
@@ -107,6 +109,8 @@ type view struct {
 	Other    *link
 	ReturnTo string
 	Key      string // Idempotency-Key of a renewal
+	Target   string // where a renewal leads
+	By       string // by which page; empty: directly
 	Devices  []device
 	Others   bool // there are other devices
 	Notice   *notice
@@ -167,30 +171,34 @@ func (p *Pages) render(v visit, status int, name string, page *view) {
 // harden writes what every page says. None is stored, so that the back button
 // shows nothing after a sign-out.
 func (p *Pages) harden(v visit, policy string) {
+	p.api.Guard.Harden(v.w, v.r, policy)
 	h := v.w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	// Not "no-referrer": it makes the Origin of our own forms "null" (Fetch
 	// §3.2), which is refused where a browser sends no Sec-Fetch-Site.
 	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
-	if p.api.Guard.Proxies.HTTPS(v.r) {
-		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-	}
 }
 
 // vary names what a page depends on.
 const vary = httpauth.Vary + ", Accept-Language"
 
-// redirect leads on after a form (RFC 9110 §15.4.4: with GET, so that the
-// form and its password are not sent again).
+// redirect leads on after a form, to a page of ours that answers by itself (RFC
+// 9110 §15.4.4: with GET, so that the form and its password are not sent again).
+// To any other path, a page has to lead on: see [Pages.leadOn].
 func (p *Pages) redirect(v visit, target string) {
 	p.harden(v, "default-src 'none'; frame-ancestors 'none'")
 	v.w.Header().Set("Location", target)
 	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+// leadOn answers with a page that goes on to a path of this site by itself.
+// What that answers may lead anywhere, to another site as well. Browsers hold a
+// form to form-action through every redirect that follows it (CSP §6.4.1), so
+// where a redirect was the answer to the form they would stay on its page.
+func (p *Pages) leadOn(v visit, title message, to string) {
+	p.render(v, http.StatusOK, "notice.html", &view{Title: title, GoOn: to, Notice: &notice{
+		Kind: "note", Text: say("moment"), Links: []link{{Link: say("continue"), Path: to}},
+	}})
 }
 
 // viewer returns who looks at a page that anybody may see, or nil.

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"context"
 	"crypto/tls"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -72,7 +73,7 @@ func newWorldAt(t testing.TB, origin string, changes ...change) *world {
 	w.must(err)
 	guard := w.guardOptions(master, ring, clock)
 	options := httpapi.Options{Keys: ring, Audience: "app", Accounts: w.accounts, AllowSignup: true, Log: slog.New(slog.DiscardHandler),
-		Clients: []httpapi.Client{{ID: "cli"}}, SignIn: "/auth/signin", Renewal: "/auth/renew",
+		Clients: []httpapi.Client{{ID: "cli"}}, SignIn: "/auth/signin", Renewal: "/auth/renew", Pages: pages.Below("/auth"),
 		Page: func(rw http.ResponseWriter, r *http.Request, d httpapi.Description) { w.Error(rw, r, d) }}
 	var shown pages.Options
 	for _, c := range changes {
@@ -245,14 +246,15 @@ func (b *browser) send(method, path, body string) answer {
 	return answer{rec, b.t}
 }
 
-// follow posts nothing more: it goes where the answer leads, up to a page.
+// follow posts nothing more: it goes where the answer leads, up to a page that
+// stays, or that leads away from the pages.
 func (b *browser) follow(a answer) answer {
 	b.t.Helper()
 	for range 5 {
-		if a.Code != http.StatusSeeOther {
-			return a
-		}
 		to := a.Header().Get("Location")
+		if a.Code == http.StatusOK {
+			to = a.next()
+		}
 		if !strings.HasPrefix(to, "/auth/") {
 			return a
 		}
@@ -288,6 +290,38 @@ func (a answer) leads(to string) answer {
 	a.t.Helper()
 	if got := a.Header().Get("Location"); a.Code != http.StatusSeeOther || got != to {
 		a.t.Errorf("%d to %q, want 303 to %q: %s", a.Code, got, to, a.text())
+	}
+	return a
+}
+
+var refresh = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
+
+// next is where the page leads by itself; empty: it stays.
+func (a answer) next() string {
+	m := refresh.FindStringSubmatch(a.Body.String())
+	if m == nil {
+		return ""
+	}
+	return html.UnescapeString(m[1])
+}
+
+// leadsOn checks that it is a page that leads to that path by itself, and by a
+// link.
+func (a answer) leadsOn(to string) answer {
+	a.t.Helper()
+	a.want(http.StatusOK, "One moment")
+	if got := a.next(); got != to || !strings.Contains(html.UnescapeString(a.Body.String()), `href="`+to+`"`) {
+		a.t.Errorf("leads on to %q, want %q: %s", got, to, a.Body)
+	}
+	return a
+}
+
+// done checks that a form led to the list of devices, which is to say so.
+func (a answer) done(what string) answer {
+	a.t.Helper()
+	to, err := url.Parse(a.Header().Get("Location"))
+	if err != nil || a.Code != http.StatusSeeOther || to.Path != "/auth/devices" || to.Query().Get("done") != what {
+		a.t.Errorf("%d to %q, want the list of devices to say %q: %s", a.Code, to, what, a.text())
 	}
 	return a
 }

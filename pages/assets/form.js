@@ -21,14 +21,21 @@ export function addReveal(box, document) {
   input.form.addEventListener("submit", () => set(false));
 }
 
-/** Lets a form be sent once, until the page is shown again. */
-export function guard(form, window) {
+/**
+ * Lets a form be sent once, until the page is shown again. If the answer leads
+ * nowhere, the page stays: then it may be sent again after a while.
+ */
+export function guard(form, window, within = 10000) {
   const buttons = form.querySelectorAll("button[type=submit]");
   let sent = false;
   form.addEventListener("submit", (event) => {
-    if (sent) event.preventDefault();
+    if (sent) {
+      event.preventDefault();
+      return;
+    }
     sent = true;
     for (const button of buttons) button.setAttribute("aria-disabled", "true");
+    window.setTimeout(ready, within);
   });
   const ready = () => {
     sent = false;

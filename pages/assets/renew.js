@@ -50,7 +50,7 @@ export function circling(storage, target, now, within = 10000) {
 export async function run({ document, location, fetch, storage, now }) {
   const card = document.getElementById("renewal");
   const form = card.querySelector("form");
-  const target = form.elements.namedItem("return_to").value;
+  const { target } = card.dataset;
   const show = (state) => {
     for (const part of card.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== state;
   };

@@ -94,10 +94,10 @@ test("circling is a second time for the same target within a moment", () => {
 
 const page = (fetch, storage = new Storage(), now = 100000) => {
   const parts = ["idle", "working", "failed", "busy", "blocked"].map((when) => ({ dataset: { when }, hidden: when !== "idle" }));
-  const fields = { return_to: { value: "/app?x=1" }, key: { value: "K1" } };
+  const fields = { return_to: { value: "/elsewhere" }, key: { value: "K1" } };
   const form = { elements: { namedItem: (name) => fields[name] } };
   const card = {
-    dataset: { refresh: "/auth/refresh", session: "/auth/session", signin: "/auth/signin?return_to=%2Fapp" },
+    dataset: { refresh: "/auth/refresh", session: "/auth/session", signin: "/auth/signin?return_to=%2Fapp", target: "/app?x=1" },
     querySelector: () => form,
     querySelectorAll: () => parts,
   };
@@ -173,7 +173,8 @@ test("a password is shown on demand and hidden before it is sent", () => {
 test("a form is sent once, until the page is shown again", () => {
   const button = new Thing();
   const form = Object.assign(new Thing(), { querySelectorAll: () => [button] });
-  const window = new Thing();
+  const timers = [];
+  const window = Object.assign(new Thing(), { setTimeout: (f, after) => timers.push({ f, after }) });
   guard(form, window);
   const submit = () => {
     const event = new Event("submit", { cancelable: true });
@@ -184,6 +185,12 @@ test("a form is sent once, until the page is shown again", () => {
   assert.equal(button.attributes.get("aria-disabled"), "true");
   assert.ok(!submit());
   window.dispatchEvent(new Event("pageshow"));
+  assert.ok(!button.attributes.has("aria-disabled"));
+  assert.ok(submit());
+  // An answer that leads nowhere: a file to keep, or what a policy forbids.
+  assert.equal(timers.length, 2);
+  assert.ok(timers[1].after >= 5000);
+  timers[1].f();
   assert.ok(!button.attributes.has("aria-disabled"));
   assert.ok(submit());
 });
