@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -45,6 +46,34 @@ func TestChangePasswordNeedsTheCurrentOne(t *testing.T) {
 		t.Errorf("for nobody: %v", err)
 	}
 }
+
+// Who knows the current password is not held up for what is wrong with the next one.
+//
+// Rows: 166
+func TestChangePasswordForgivesWhoKnowsTheCurrentOne(t *testing.T) {
+	b := newBench(t)
+	user := b.mustAdd(t, "ada")
+	stolen, err := account.New(account.Options{Store: b.store, Hasher: b.hasher, Key: testKey, Rules: account.Rules{Breached: stolenSet{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		b.guess(t, "ada", home)
+	}
+	if _, err := stolen.ChangePassword(t.Context(), user.ID, password, other, home); !errors.Is(err, account.ErrPassword) {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		if wait := b.guess(t, "ada", home); wait != 0 {
+			t.Fatalf("failure %d is held up for %v", n, wait)
+		}
+	}
+}
+
+// stolenSet has every password.
+type stolenSet struct{}
+
+func (stolenSet) Contains(context.Context, []byte) (bool, error) { return true, nil }
 
 // Whoever has got hold of a session guesses no faster than whoever has not.
 //

@@ -15,6 +15,7 @@ const (
 	NameEncoding   = "encoding"   // not UTF-8
 	NameCharacters = "characters" // spaces, signs that cannot be seen, mixed directions, and what else is no part of a name
 	NameScripts    = "scripts"    // letters of several scripts, which may look alike
+	NameLookAlike  = "look_alike" // Latin letters or signs that look like other ones: phonetic, dotless, with a mark of their own
 )
 
 // ErrName matches every refusal of a user name. See [NameError].
@@ -34,6 +35,7 @@ func (e *NameError) Error() string {
 		NameEncoding:   "it is not UTF-8; send it in that encoding",
 		NameCharacters: "use letters, digits and signs, without spaces, control or invisible characters",
 		NameScripts:    "it mixes scripts whose letters look alike; use letters of one script",
+		NameLookAlike:  "it has letters or signs that look like others; use ordinary ones",
 	}
 	return ErrName.Error() + ": " + why[e.Rule]
 }
@@ -102,5 +104,8 @@ func newName(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return normal, checkScripts(normal)
+	if err := checkScripts(normal); err != nil {
+		return "", err
+	}
+	return normal, checkLookAlikes(normal)
 }

@@ -88,6 +88,39 @@ func TestNormalizeNameKeepsScriptsApart(t *testing.T) {
 	}
 }
 
+// Within one script too, a new name cannot be made to look like another. One that is there can be used.
+//
+// Rows: A85
+func TestNewNamesTakeNoLookAlikes(t *testing.T) {
+	b := newBench(t)
+	b.mustAdd(t, "admin")
+	for _, name := range []string{"admi\u0307n", "adm\u0131n", "ad\u1d0din", "\u0251dmin", "admin\u02bc", "admin\u0332", "\u0301", "7\u0332",
+		"admin.\u0332", "adm\u01c3n", "a\u0300\u0301\u0302", "\u0130"} {
+		_, err := b.Add(t.Context(), name, password)
+		refused, _ := errors.AsType[*account.NameError](err)
+		if refused == nil || refused.Rule != account.NameLookAlike && refused.Rule != account.NameCharacters {
+			t.Errorf("Add(%+q): %v", name, err)
+		}
+		if _, err := b.SignUp(t.Context(), name, password, home); !errors.Is(err, account.ErrName) {
+			t.Errorf("SignUp(%+q): %v", name, err)
+		}
+		if _, _, err := b.AddInitial(t.Context(), name); !errors.Is(err, account.ErrName) {
+			t.Errorf("AddInitial(%+q): %v", name, err)
+		}
+	}
+	for _, name := range []string{"adm\u0131n", "admin\u0332"} {
+		if normal, err := account.NormalizeName(name); err != nil || normal != name {
+			t.Errorf("NormalizeName(%+q) = %q, %v", name, normal, err)
+		}
+	}
+	for _, name := range []string{"zo\u00e9", "Nguy\u1ec5n", "\u0259li", "\u0254si", "na\u00efve-7", "\u0938\u0941\u0928\u0940\u0924\u093e", "カ\u309aa", "\u0645\u064f\u0646\u0649",
+		"\u03ac\u03bd\u03bd\u03b1", "\u0439\u043e\u0436", "用户", "コーヒー"} {
+		if _, err := b.Add(t.Context(), name, password); err != nil {
+			t.Errorf("Add(%+q): %v", name, err)
+		}
+	}
+}
+
 // People type the password where the name belongs.
 func TestNormalizeNameErrorsDoNotRepeatTheName(t *testing.T) {
 	for _, typed := range []string{"canary secret", "canary\x00", "canary\xff", strings.Repeat("canary", 20), strings.Repeat("canary", 1000)} {

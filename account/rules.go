@@ -13,7 +13,7 @@ const (
 	PasswordEmpty    = "empty"
 	PasswordTooShort = "too_short"
 	PasswordTooLong  = "too_long" // more than MaxPasswordBytes
-	PasswordCommon   = "common"   // on everybody's list
+	PasswordCommon   = "common"   // on everybody's list, or made by a rule that everybody knows
 	PasswordContext  = "context"  // mostly the name of the user or of the site
 	PasswordBreached = "breached" // in the set of [Rules.Breached]
 	PasswordInitial  = "initial"  // the initial one again

@@ -44,10 +44,10 @@ func TestPasswordRules(t *testing.T) {
 		{"ada", "zq7!kfo", account.PasswordTooShort},
 		{"ada", "zq7!kfoé", ""},
 		// No rules about kinds of characters, and all of them count.
-		{"ada", strings.Repeat("a", 64), ""},
+		{"ada", "tqvxmwzr", ""},
 		{"ada", "five plain words of text", ""},
 		{"ada", "🐎🐎🐎🐎🔋🔋📎📎", ""},
-		{"ada", "\x00\x01\x02\x03\x04\x05\x06\x07", ""},
+		{"ada", "\x00\x05\x02\x01\x07\x03\x06\x04", ""},
 		{"ada", strings.Repeat("correct horse ", 73), ""},
 		// Common, in any case, width and with a tail.
 		{"ada", "password", account.PasswordCommon},
@@ -60,13 +60,37 @@ func TestPasswordRules(t *testing.T) {
 		{"ada", "letmein2026", account.PasswordCommon},
 		{"ada", "sunshine28471639", ""}, // eight digits may be a secret
 		{"ada", "sunshine of your love", ""},
+		// Patterns, with a tail as well.
+		{"ada", "00000000", account.PasswordCommon},
+		{"ada", "aaaaaaaa", account.PasswordCommon},
+		{"ada", "AaAaAaAa", account.PasswordCommon},
+		{"ada", strings.Repeat("a", 64), account.PasswordCommon},
+		{"ada", strings.Repeat("😀", 8), account.PasswordCommon},
+		{"ada", "        ", account.PasswordCommon},
+		{"ada", "\x00\x00\x00\x00\x00\x00\x00\x00", account.PasswordCommon},
+		{"ada", "12121212", account.PasswordCommon},
+		{"ada", "123123123", account.PasswordCommon},
+		{"ada", "abcabcabc", account.PasswordCommon},
+		{"ada", "asdasdasd", account.PasswordCommon},
+		{"ada", "asdfasdfas", account.PasswordCommon},
+		{"ada", "abcdefgh", account.PasswordCommon},
+		{"ada", "hgfedcba", account.PasswordCommon},
+		{"ada", "01234567", account.PasswordCommon},
+		{"ada", "87654321", account.PasswordCommon},
+		{"ada", "abcdefg1", account.PasswordCommon},
+		{"ada", "aaaaaaaa2026!", account.PasswordCommon},
+		{"ada", "abc74920", ""},   // three letters are no pattern
+		{"ada", "acegikmo", ""},   // nor are steps of two
+		{"ada", "abcdeabcde", ""}, // nor blocks of five
+		{"ada", "abcdefgj", ""},
+		{"ada", "🐎🐏🐐🐑🐒🐓🐔🐕", account.PasswordCommon},
 		// Names add nothing.
 		{"hollerith", "hollerith", account.PasswordContext},
 		{"hollerith", "HolleRith1890", account.PasswordContext},
 		{"hollerith", "hollerith and babbage", ""},
 		{"hollerith@example.org", "hollerith1890", account.PasswordContext},
 		{"hollerith@example.org", "hollerith@example.org", account.PasswordContext},
-		{"ada", "pawlpawl", account.PasswordContext},
+		{"ada", "pawl-pawl", account.PasswordContext},
 		{"ada", "pawl-password", ""},
 		{"ada", "PAWLpassword", account.PasswordCommon},
 		{"ada", "example.org1", account.PasswordContext},
