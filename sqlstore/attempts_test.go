@@ -157,6 +157,50 @@ func TestTalliesAreBoundedAndEnd(t *testing.T) {
 	sound(t, s)
 }
 
+// A network that is about to be unknown says more than what was counted later: room is made of the others.
+//
+// Rows: 243
+func TestSweepForRoomLeavesKnownNetworks(t *testing.T) {
+	now := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+	s := open(t, newPath(t), func() time.Time { return now })
+	tally(t, s, tally(t, s, at(0, 0).Take()).Succeed())
+	now = now.Add(100*24*time.Hour - time.Minute) // a minute before it ends
+	for n := range 10 {
+		tally(t, s, at(1+n, 1+n).Take())
+	}
+	for range 10 {
+		if _, err := s.SweepAttempts(t.Context(), 0, 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := stored(t, s); n != 1 {
+		t.Errorf("%d tallies are left, want the known one", n)
+	}
+}
+
+// Counting what there is to spare reads all of an index: not while there is something to remove that has ended.
+//
+// Rows: 243
+func TestFullSweepDoesNotCount(t *testing.T) {
+	now := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+	path := newPath(t)
+	s := open(t, path, func() time.Time { return now })
+	for n := range 5 {
+		tally(t, s, at(1+n, 1+n).Take())
+	}
+	now = now.Add(48 * time.Hour)
+	// Without this column nothing can be counted.
+	if _, err := raw(t, path).ExecContext(t.Context(), `ALTER TABLE attempts RENAME COLUMN known_until TO gone`); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.SweepAttempts(t.Context(), 0, 10); err != nil || n != 10 {
+		t.Errorf("a full sweep: %d, %v", n, err)
+	}
+	if _, err := s.SweepAttempts(t.Context(), 0, 10); err == nil {
+		t.Error("a sweep that is not full was to count, or this test shows nothing")
+	}
+}
+
 // What people type into the field for the name, often their password, is in the database in no form that can be read, nor are
 // addresses.
 //
