@@ -196,7 +196,7 @@ func (o Options) CheckSettings() error {
 	faults.add(o.Renewal != "" && !validPath(o.Renewal), "renewal path %q is not a plain path on this site", o.Renewal)
 	faults.add(o.Renewal != "" && (o.SignIn == "" || o.Renewal == o.SignIn), "a renewal page needs a sign-in page beside it")
 	for page := range o.Pages {
-		faults.add(!validPath(page), "path %q of a page is not a plain path on this site", page)
+		faults.add(validPath(o.Prefix) && !validPath(page), "path %q of a page is not a plain path on this site", page)
 	}
 	faults.add(o.SignInMethods && o.SignIn == "", "a sign-in page that asks for methods needs its path")
 	faults.add(o.MaxSessions < 0 || o.MaxSessions > maxSessions, "%d sessions of a user is outside 1 to %d", o.MaxSessions, maxSessions)

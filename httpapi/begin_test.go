@@ -13,6 +13,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/session"
 )
 
@@ -56,6 +57,20 @@ func TestALoginElsewhereEndsTheSessionThatTheBrowserHad(t *testing.T) {
 			}
 			if asked {
 				w.do("GET", "/auth/session", "", got.session()).want(200, "")
+			}
+		}
+		for want, spoil := range map[error]func(*http.Request){
+			httpauth.ErrMisdirected:    func(r *http.Request) { r.Host = "evil.example" },
+			httpauth.ErrInsecure:       func(r *http.Request) { r.TLS = nil },
+			httpauth.ErrTwoCredentials: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") },
+		} {
+			spoilt := r.Clone(t.Context())
+			spoil(spoilt)
+			got, err := w.use(spoilt, func(rw http.ResponseWriter, r *http.Request) error {
+				return w.Start(rw, r, httpapi.Login{UserID: "42", DangerouslyFromAnotherSite: true})
+			})
+			if !errors.Is(err, want) || len(got.Header()) != 0 {
+				t.Errorf("%s: %v, want %v; %v", name, err, want, got.Header())
 			}
 		}
 		// An expired access token alone proves nothing.
@@ -227,6 +242,12 @@ func TestConfirmingMakesNoRoom(t *testing.T) {
 	if live := w.live(w.ada.ID); len(live) != 2 || !w.alive(other.Row.ID) || w.alive(mine.Row.ID) {
 		t.Errorf("%d sessions live; the other one: %v, the old one: %v", len(live), w.alive(other.Row.ID), w.alive(mine.Row.ID))
 	}
+}
+
+func (s *watchedStore) failOnce(method string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = map[string]int{method: 1}
 }
 
 // From the moment that the password is stored on, nothing says that nothing

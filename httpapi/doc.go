@@ -11,8 +11,9 @@
 //
 // To follow a request, read from routes.go down: the table says what each
 // route takes, who may call it and what answers it; [API.ServeHTTP] applies
-// the table. cookie.go is the only place that writes a cookie, problem.go the
-// only one that turns an outcome into a status.
+// the table. begin.go is the one way to a session, cookie.go the only place
+// that writes a cookie, problem.go the only one that turns an outcome into a
+// status.
 //
 // What the package refuses is always the same: a request for another host or
 // over plain http, one that another site made, a path or method that is not

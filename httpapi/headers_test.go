@@ -198,6 +198,8 @@ func TestOptionsAreCheckedWhole(t *testing.T) {
 		"renewal elsewhere":       func(o *httpapi.Options) { o.SignIn, o.Renewal = "/auth/signin", "//evil.example" },
 		"renewal without sign-in": func(o *httpapi.Options) { o.Renewal = "/auth/renew" },
 		"renewal as sign-in":      func(o *httpapi.Options) { o.SignIn, o.Renewal = "/auth/signin", "/auth/signin" },
+		"a page without a path":   func(o *httpapi.Options) { o.Pages = map[string]bool{"signin": false} },
+		"methods, but no page":    func(o *httpapi.Options) { o.SignInMethods = true },
 		"no session at all":       func(o *httpapi.Options) { o.MaxSessions = -1 },
 		"too many sessions":       func(o *httpapi.Options) { o.MaxSessions = 501 },
 		"a negative recent login": func(o *httpapi.Options) { o.RecentLogin = -1 },

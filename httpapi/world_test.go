@@ -322,8 +322,7 @@ type watchedStore struct {
 	*memstore.Store
 	mu     sync.Mutex
 	writes int
-	fails  map[string]bool // by method
-	once   bool            // only the next time
+	fails  map[string]int // by method, how often
 	// heedsContext makes End fail if its context ended, as a database does.
 	heedsContext bool
 }
@@ -332,28 +331,19 @@ func (s *watchedStore) enter(method string, writes int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes += writes
-	if s.fails[method] {
-		if s.once {
-			s.fails, s.once = nil, false
-		}
+	if s.fails[method] > 0 {
+		s.fails[method]--
 		return errDisk
 	}
 	return nil
 }
 
-func (s *watchedStore) failOnce(method string) {
-	s.fail(method)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.once = true
-}
-
 func (s *watchedStore) fail(methods ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fails = map[string]bool{}
+	s.fails = map[string]int{}
 	for _, m := range methods {
-		s.fails[m] = true
+		s.fails[m] = 1 << 30
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/keyring/keyringtest"
+	"github.com/pawlauth/pawl/pages"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/memstore"
 	"github.com/pawlauth/pawl/token"
