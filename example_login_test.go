@@ -103,7 +103,7 @@ func ExamplePawl_SignIn() {
 // What a stolen session must not be enough for needs a login of just now; a
 // second factor can be asked for as well.
 func ExamplePawl_RequireRecent() {
-	p, end := quiet(pawl.Options{})
+	p, end := quiet(pawl.Options{SignInPage: "/login"}) // which asks for the second factor
 	defer end()
 
 	transfer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Println("transferred") })
@@ -120,7 +120,7 @@ func ExamplePawl_RequireRecent() {
 	fmt.Println(answer.StatusCode, answer.Header.Get("Location"))
 	// Output:
 	// transferred
-	// 303 /auth/signin?confirm=1&return_to=%2Ftransfer
+	// 303 /login?confirm=1&return_to=%2Ftransfer
 }
 
 // Signing out ends the session on the server, and then takes the cookies away.

@@ -85,8 +85,10 @@ func (p *Pawl) RequireRecent(maxAge time.Duration) func(http.Handler) http.Handl
 
 // RequireAMR returns a middleware for use inside [Pawl.Protect]: it lets a
 // request through only if the user logged in by all of the methods (RFC 8176),
-// such as "otp". Otherwise it is as [Pawl.RequireRecent]. It panics without a
-// method.
+// such as "otp". Otherwise a browser that opens a page is sent to
+// Options.SignInPage to confirm who it is; without one it is told, since Pawl's
+// own page asks for a password only. Anything else gets the challenge of RFC
+// 9470. It panics without a method.
 func (p *Pawl) RequireAMR(methods ...string) func(http.Handler) http.Handler {
 	return p.web.guard.RequireAMR(p.web.api.Refuse, methods...)
 }
