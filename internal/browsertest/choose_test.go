@@ -47,6 +47,7 @@ func TestChoosingAPassword(t *testing.T) {
 	b.fill("password", initial)
 	b.fill("new_password", "one of her own choice")
 	b.follow("main button[type=submit]")
+	b.arrive("/")
 	b.open("/auth/devices")
 	if text := eval[string](b, `document.body.innerText`); !eval[bool](b, `location.pathname === "/auth/devices"`) {
 		t.Errorf("not signed in: %s", text)

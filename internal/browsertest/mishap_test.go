@@ -58,7 +58,7 @@ func TestFormsAreSentTwice(t *testing.T) {
 		{"/auth/signin", "", false, []string{"username", "ada", "password", password}, "/", "/"},
 		{"/auth/signup", "", false, []string{"username", "grace", "password", password}, "/", "/auth/signup"},
 		{"/auth/devices", "ul.devices form button", true, nil, "/auth/devices?done=one", "/auth/devices?done=one"},
-		{"/auth/password", "", true, []string{"current", password, "new", newPassword}, "/auth/devices?done=password", "/auth/signin?return_to=%2Fauth%2Fpassword%3Fagain%3D1"},
+		{"/auth/password", "", true, []string{"current", password, "new", newPassword}, "/auth/devices?done=password", "/auth/signin?return_to=%2Fauth%2Fpassword%3Fended%3D1"},
 		{"/auth/signout", "", true, nil, "/auth/signed-out", "/auth/signed-out"},
 	}
 	for _, f := range forms {

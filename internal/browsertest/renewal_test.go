@@ -95,7 +95,7 @@ func TestSignInSaysThatCookiesAreOff(t *testing.T) {
 	b.fill("username", "ada")
 	b.fill("password", password)
 	b.follow("main button[type=submit]")
-	b.await(`document.title.includes('Cookies are off')`)
+	b.await(`document.title.includes('Your browser sent no cookie')`)
 	if len(b.cookies()) != 0 {
 		t.Fatal("the browser keeps cookies; the test proves nothing")
 	}
@@ -107,7 +107,7 @@ func TestSignInSaysThatCookiesAreOff(t *testing.T) {
 	}
 	// The renewal page neither.
 	b.open("/auth/renew?return_to=%2Freport")
-	b.arrive("/auth/signin?return_to=%2Freport")
+	b.arrive("/auth/signin?return_to=%2Freport&switch=1")
 }
 
 // When the service cannot answer, the renewal page says so and offers to try
@@ -153,7 +153,7 @@ func TestRenewalOfAnEndedSessionLeadsToSignIn(t *testing.T) {
 	s.expire(b)
 	s.endAll("ada")
 	b.open("/report")
-	b.arrive("/auth/signin?return_to=%2Freport")
+	b.arrive("/auth/signin?return_to=%2Freport&switch=1")
 	b.fill("username", "ada")
 	b.fill("password", password)
 	b.follow("main button[type=submit]")

@@ -227,10 +227,11 @@ func keys(text string, how ...chromedp.KeyOption) chromedp.Action[chromedp.Void]
 	return chromedp.KeyEvent(text, how...)
 }
 
-// arrive waits until the tab is at a path (with its query) and has loaded it.
+// arrive waits until the tab is at a path (with its query, but for the receipt
+// of what was done) and has loaded it.
 func (b *tab) arrive(path string) {
 	b.t.Helper()
-	b.await(fmt.Sprintf("location.origin + location.pathname + location.search === %q && document.readyState === 'complete'", b.site.origin+path))
+	b.await(fmt.Sprintf("location.origin + location.pathname + location.search.replace(/&receipt=[^&]*/, '') === %q && document.readyState === 'complete'", b.site.origin+path))
 }
 
 // await waits until an expression is true. In between the tab may go anywhere.
