@@ -21,11 +21,13 @@ func (p *Pages) showRenewal(v visit) {
 // own.
 func (p *Pages) renewalView(asked func(name string) string) *view {
 	page := &view{Form: &form{}, ReturnTo: p.returnTo(asked("return_to"))}
-	page.Target = page.ReturnTo
-	for _, by := range []string{bySignIn, byConfirm} {
-		if asked(by) == "1" {
-			page.By, page.Target = by, p.signInPath(page.ReturnTo, by)
-		}
+	switch {
+	case asked(byConfirm) == "1":
+		page.By, page.Target = byConfirm, p.signInPath(page.ReturnTo, "confirm")
+	case asked(bySignIn) == "1":
+		page.By, page.Target = bySignIn, p.signInPath(page.ReturnTo)
+	default:
+		page.Target = page.ReturnTo
 	}
 	return page
 }
