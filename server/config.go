@@ -230,7 +230,20 @@ func (c Config) Check(_ context.Context, log *slog.Logger) error {
 		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies,
 		"signup", o.AllowSignup, "min_password", o.PasswordLength(), "max_sessions", cmp.Or(o.MaxSessions, httpapi.DefaultMaxSessions),
 		"home", o.Home, "brand", o.Brand.Name, "listen", p.listen, "ops_listen", p.opsListen)
+	p.warn(log)
 	return nil
+}
+
+// warn tells what is allowed and probably not meant: without the address of
+// the client, attempts to sign in are counted as those of one network.
+func (p Plan) warn(log *slog.Logger) {
+	switch proxied := len(p.options.TrustedProxies) > 0; {
+	case p.dev || proxied:
+	case p.tls == nil:
+		log.Warn("a proxy that serves https is not trusted, so every request is refused as plain http: name it with --trusted-proxy, or serve https with --tls-cert")
+	default:
+		log.Warn("no proxy is trusted: if there is one in front, all its clients are one network, in which one who guesses passwords holds up everybody; name it with --trusted-proxy")
+	}
 }
 
 // drainTime is how long requests in flight may take when the server stops.

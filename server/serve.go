@@ -46,6 +46,7 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 		return err
 	}
 	log := NewLogger(logTo, plan.logFormat)
+	plan.warn(log)
 	public, operations, err := plan.open()
 	if err != nil {
 		return err
