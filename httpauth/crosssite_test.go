@@ -103,6 +103,7 @@ func TestTheCSRFTokenDecidesWhereTheBrowserSaysNothing(t *testing.T) {
 		{"form field twice", form("csrf_token=" + good + "&csrf_token=" + good), false},
 		{"malformed form", form("csrf_token=" + good + ";%zz"), false},
 		{"field after too much", form(strings.Repeat("a", 1<<17) + "&csrf_token=" + good), false},
+		{"field before too much", form("csrf_token=" + good + "&a=" + strings.Repeat("a", 1<<17)), false}, // another may follow
 		{"bad header beats the field", func(r *http.Request) { form("csrf_token=" + good)(r); set("x")(r) }, false},
 		{"other media type", func(r *http.Request) { form("csrf_token=" + good)(r); r.Header.Set("Content-Type", "text/plain") }, false},
 		{"query", func(r *http.Request) { r.URL.RawQuery = "csrf_token=" + good }, false},
