@@ -63,6 +63,31 @@ func TestCrowdedNetworkTellsNothingAboutAccounts(t *testing.T) {
 	})
 }
 
+// Nor does the time to wait tell who has been there, where strangers attack the account at the same time.
+//
+// Rows: 156, A77
+func TestCrowdedNetworkTellsNothingDuringAnAttack(t *testing.T) {
+	var waits []time.Duration
+	for _, name := range []string{"ada", "nobody"} {
+		b := newBench(t)
+		b.mustAdd(t, "ada")
+		b.mustEnter(t, "ada", home)
+		for n := range 50 {
+			b.guess(t, fmt.Sprintf("user%d", n), home)
+		}
+		for n := range 25 {
+			b.guess(t, name, ipv4(n%5))
+		}
+		if hold := b.mustHold(t, name); hold.Wait < 2*time.Second {
+			t.Fatalf("%s: %+v", name, hold)
+		}
+		waits = append(waits, b.guess(t, name, home))
+	}
+	if waits[0] != waits[1] || waits[0] == 0 {
+		t.Errorf("waits %v", waits)
+	}
+}
+
 // Work for those who are held up is done for one at a time; the others get the same answer at once.
 //
 // Rows: 170, A77, A83
