@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/pages"
 	"github.com/pawlauth/pawl/session"
 )
@@ -19,7 +20,7 @@ import (
 func TestNoFormIsAnsweredByARedirectOutOfThePages(t *testing.T) {
 	for name, change := range map[string]change{
 		"pages for all of it":            {},
-		"sign-in page of the program":    {pages: func(o *pages.Options) { o.SignInPage = "/login" }},
+		"sign-in page of the program":    {pages: func(o *pages.Options) { o.SignInPage = "/login" }, api: func(o *httpapi.Options) { o.SignIn = "/login" }},
 		"signed-out page of the program": {pages: func(o *pages.Options) { o.SignedOut = "/bye?from=pawl" }},
 	} {
 		t.Run(name, func(t *testing.T) {
