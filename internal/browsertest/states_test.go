@@ -78,6 +78,11 @@ var states = []state{
 		eval[any](b, `document.querySelector('[name=username]').name = 'unknown'; document.forms[0].noValidate = true`)
 		b.follow("main button[type=submit]")
 	}, status: 400, shown: "a.button"},
+	{name: "login-required", lead: func(_ *site, b *tab) { // a form of the application
+		b.open("/auth/signin")
+		eval[any](b, `document.forms[0].action = '/report'; document.forms[0].noValidate = true`)
+		b.follow("main button[type=submit]")
+	}, status: 403, shown: "a.button[target=_blank]"},
 	{name: "cross-site", lead: func(s *site, b *tab) {
 		b.visit(s.stranger.page(`<form method="post" action="` + s.origin + `/auth/signout"><button>Win</button></form>`))
 		b.follow("button")
@@ -94,6 +99,7 @@ var states = []state{
 	}, shown: "[role=status]"},
 	{name: "devices-again", signedIn: true, lead: at("/auth/devices?again=1"), shown: "[role=status]"},
 	{name: "password", signedIn: true, lead: at("/auth/password"), shown: "[name=current]"},
+	{name: "password-once-more", signedIn: true, lead: at("/auth/password?ended=1"), shown: "[role=status]"},
 	{name: "password-empty", signedIn: true, lead: send("/auth/password"), status: 422, shown: ".fault"},
 	{name: "password-wrong", signedIn: true, lead: send("/auth/password", "current", "not the password", "new", "another good password"), status: 403, shown: ".fault"},
 	{name: "password-short", signedIn: true, lead: send("/auth/password", "current", password, "new", "short"), status: 400, shown: ".fault"},
