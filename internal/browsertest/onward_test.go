@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/pawlauth/pawl/httpauth"
 )
 
@@ -67,7 +68,7 @@ func TestFormsLeadToPagesThatLeadAway(t *testing.T) {
 			b.fill("password", password)
 			b.click(submit)
 			b.arrive("/report")
-			eval[any](b, "history.back()")
+			b.do(chromedp.NavigateBack())
 			b.await(`location.pathname === "/auth/signin"`)
 			if at := b.path(); strings.Contains(at, "check=1") {
 				t.Errorf("back leads to %s", at)
