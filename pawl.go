@@ -75,6 +75,10 @@ type Options struct {
 	// after NIST SP 800-63B-4 always wants it (§5.1).
 	RequireCSRFToken bool
 
+	// Place names the place of a network, coarsely, for the list of devices:
+	// "Vienna". It must not wait. Nil: none is shown.
+	Place func(network netip.Prefix) string
+
 	// Brand is how the pages look like yours; zero: like Pawl's.
 	Brand Brand
 	// Home is the path to go on to after a sign-in that was on the way nowhere;

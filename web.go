@@ -43,7 +43,7 @@ func networks(prefixes []netip.Prefix) []string {
 // surface is the part of the API's options that an operator chooses.
 func (o Options) surface() httpapi.Options {
 	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", Clients: o.Clients,
-		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions}
+		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions, Place: o.Place}
 	if !o.WithoutPages {
 		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.Prefix+"/signin"), o.Prefix+"/renew"
 		out.Pages = pages.Below(o.Prefix)

@@ -97,6 +97,9 @@ type Options struct {
 	Page func(http.ResponseWriter, *http.Request, Description)
 	// AllowSignup lets everybody make an account.
 	AllowSignup bool
+	// Place names the place of a network, coarsely, for the list of devices. It
+	// must not wait. Nil: none is told.
+	Place func(network netip.Prefix) string
 	// MaxSessions is how many live sessions a user may have: a new login ends
 	// the oldest beyond it. Zero: DefaultMaxSessions.
 	MaxSessions int

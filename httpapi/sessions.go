@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -46,6 +47,7 @@ type Device struct {
 	LastSeen  time.Time `json:"last_seen"`        // by the hour
 	Label     string    `json:"device"`           // "Firefox on Linux", in words of our own
 	Address   string    `json:"address,omitzero"` // a network, not a host
+	Place     string    `json:"place,omitzero"`   // of the network, if Options.Place says one
 	Transport string    `json:"transport"`        // "cookie" or "bearer"
 	Binding   string    `json:"binding"`          // "none", or what the session is bound by
 }
@@ -68,10 +70,19 @@ func (a *API) Devices(r *http.Request) ([]Device, error) {
 		row := &rows[i]
 		devices[i] = Device{
 			ID: row.ID.String(), Current: row.ID == p.Session, CreatedAt: stamp(row.CreatedAt), LastSeen: stamp(row.LastSeen),
-			Label: deviceLabel(row.UserAgent), Address: row.Address, Transport: string(row.Transport), Binding: bindingName(row.Binding.Kind),
+			Label: deviceLabel(row.UserAgent), Address: row.Address, Place: a.place(row.Address), Transport: string(row.Transport), Binding: bindingName(row.Binding.Kind),
 		}
 	}
 	return devices, nil
+}
+
+// place names the place of a network as a row has it.
+func (a *API) place(address string) string {
+	network, err := netip.ParsePrefix(address)
+	if a.Place == nil || err != nil {
+		return ""
+	}
+	return a.Place(network)
 }
 
 // sessions is [API.Devices] for whoever wants JSON.

@@ -2,11 +2,13 @@ package httpapi_test
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 )
@@ -30,6 +32,24 @@ func TestTheListOfDevices(t *testing.T) {
 		`"device":"Firefox on Linux","address":"192.0.2.0/24","transport":"cookie","binding":"none"}]}`
 	if got.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", got.Body, want)
+	}
+}
+
+// A place is told of a network only where the operator names places.
+func TestPlacesAreToldIfTheyAreKnown(t *testing.T) {
+	known := map[string]string{"192.0.2.0/24": "Vienna"}
+	w := newWorld(t, change{api: func(o *httpapi.Options) {
+		o.Place = func(n netip.Prefix) string { return known[n.String()] }
+	}})
+	at := func(network string) func(*session.Login) {
+		return func(l *session.Login) { l.Origin.Address = network }
+	}
+	vienna := w.start(at("192.0.2.0/24"))
+	w.start(at("198.51.100.0/24"))
+	w.start(at(""))
+	body := w.do("GET", "/auth/sessions", "", cookies(vienna)).Body.String()
+	if strings.Count(body, `"place"`) != 1 || !strings.Contains(body, `"address":"192.0.2.0/24","place":"Vienna"`) {
+		t.Error(body)
 	}
 }
 

@@ -17,6 +17,7 @@ type device struct {
 	ID         string
 	Label      phrase // empty: not known
 	Network    string // empty: not kept
+	Place      string // empty: not known
 	Current    bool
 	App        bool // not a browser
 	Phone      bool
@@ -45,7 +46,7 @@ func (v visit) label(english string) phrase {
 
 func (p *Pages) device(v visit, d *httpapi.Device) device {
 	return device{
-		ID: d.ID, Label: v.label(d.Label), Network: d.Address, Current: d.Current, App: d.Transport == "bearer",
+		ID: d.ID, Label: v.label(d.Label), Network: d.Address, Place: d.Place, Current: d.Current, App: d.Transport == "bearer",
 		Phone: slices.ContainsFunc([]string{"Android", "iPhone", "iOS"}, func(s string) bool { return strings.Contains(d.Label, s) }),
 		Bound: d.Binding != "none", Ago: v.l.ago(p.api.Guard.Now().Sub(d.LastSeen)),
 		Since: v.l.date(d.CreatedAt), SinceStamp: d.CreatedAt.UTC().Format(time.RFC3339),

@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,18 @@ func TestTheCSRFFieldIsEnoughForOldBrowsers(t *testing.T) {
 	b.post("/auth/devices", "end", "others").want(403, "This page was out of date.")
 	b.post("/auth/devices", "csrf_token", page.value("csrf_token"), "end", "others").done("others")
 	b.post("/auth/signout", "csrf_token", page.value("csrf_token")).leads("/auth/signed-out")
+}
+
+// The place is somebody else's text.
+func TestThePlaceOfADeviceIsShown(t *testing.T) {
+	w := newWorld(t, change{api: func(o *httpapi.Options) {
+		o.Place = func(netip.Prefix) string { return "<b>Vienna" }
+	}})
+	s := w.start(func(l *session.Login) { l.Origin.Address = "192.0.2.0/24" })
+	body := w.holding(s).get("/auth/devices").Body.String()
+	if !strings.Contains(body, "<bdi>&lt;b&gt;Vienna</bdi>") || strings.Contains(body, "<b>Vienna") {
+		t.Error(body)
+	}
 }
 
 // Rows: 127, 141, 143, 144

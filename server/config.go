@@ -43,6 +43,7 @@ type Config struct {
 	BrandName      string // shown on the pages
 	BrandLogo      string // file
 	BrandColour    string // "#rrggbb"
+	Places         string // file, of networks and the names of their places
 	Home           string // path to go on to after a sign-in
 	MinPassword    int    // characters of a new password; 0: by the policy
 	MaxSessions    int    // live sessions of a user
@@ -116,12 +117,19 @@ func (c Config) Plan() (Plan, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	known, err := readPlaces(c.Places)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	p.options = pawl.Options{
 		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
 		RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
+	}
+	if len(known) > 0 {
+		p.options.Place = known.of
 	}
 	if c.Dev && devapp.Takes(c.Prefix) {
 		fault("--prefix %s is where --dev has its own pages; give another", c.Prefix)

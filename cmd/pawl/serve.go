@@ -28,6 +28,7 @@ type serveFlags struct {
 	CSRFToken    bool     `name:"require-csrf-token" env:"PAWL_REQUIRE_CSRF_TOKEN" help:"Want the CSRF token besides the proof of origin; policies of NIST's do."`
 	CSPReports   string   `name:"csp-reports" placeholder:"URL" env:"PAWL_CSP_REPORTS" help:"Where browsers report violations of the pages' content policy."`
 	Home         string   `default:"/" placeholder:"PATH" env:"PAWL_HOME" help:"Where a sign-in leads that was on the way nowhere."`
+	Places       string   `placeholder:"FILE" env:"PAWL_PLACES" help:"Table of networks and their places (192.0.2.0/24,Vienna) for the list of devices."`
 	BrandName    string   `placeholder:"NAME" env:"PAWL_BRAND_NAME" help:"Name on the pages, at most 40 characters (Pawl)."`
 	BrandLogo    string   `placeholder:"FILE" env:"PAWL_BRAND_LOGO" help:"Logo on the pages: SVG, PNG, JPEG or WebP, at most 256 KiB."`
 	BrandColour  string   `placeholder:"#RRGGBB" env:"PAWL_BRAND_COLOUR" help:"Colour of the main button."`
@@ -41,7 +42,7 @@ func (f serveFlags) config() (server.Config, error) {
 		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
-		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
+		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, Places: f.Places, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
 		BrandName: f.BrandName, BrandLogo: f.BrandLogo, BrandColour: f.BrandColour,
 	}
 	if err != nil {
