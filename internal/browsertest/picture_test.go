@@ -14,6 +14,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 )
 
@@ -93,9 +94,11 @@ func take(t *testing.T, b *tab, state, language string) {
 	for _, scheme := range schemes {
 		for _, width := range widths {
 			b.look(scheme, width)
-			height := eval[float64](b, "document.documentElement.scrollHeight")
-			shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: new(true),
-				Clip: &page.Viewport{Width: float64(width), Height: height, Scale: 1}}).Data
+			// A taller window, not one clip beyond it, which shifts what is written
+			// from right to left.
+			height := eval[int64](b, "document.documentElement.scrollHeight")
+			call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: max(800, height), DeviceScaleFactor: 1})
+			shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
 			decoded, err := png.Decode(bytes.NewReader(shot))
 			if err != nil {
 				t.Fatal(err)
