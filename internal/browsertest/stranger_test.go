@@ -160,7 +160,7 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 func (b *tab) stays(s *site, where, raw string) {
 	b.t.Helper()
 	b.await(`document.readyState === "complete" && !document.querySelector("meta[http-equiv=refresh]")`)
-	if at := eval[string](b, "location.href"); !strings.HasPrefix(at, s.origin+"/") {
+	if at := read[string](b, "location.href"); !strings.HasPrefix(at, s.origin+"/") {
 		b.t.Errorf("%s with %q leads to %s", where, raw, at)
 	}
 	if text := b.text(); strings.TrimSpace(text) == "" {

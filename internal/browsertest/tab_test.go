@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -157,6 +159,23 @@ func eval[T any](b *tab, expression string) T {
 	return result
 }
 
+// read is [eval] of an expression that changes nothing: it is asked again if
+// the tab went on to another page meanwhile.
+func read[T any](b *tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		result, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+		if err == nil {
+			return result
+		}
+		if _, refused := errors.AsType[*cdproto.Error](err); !refused || ctx.Err() != nil {
+			b.t.Fatalf("%.80s: %v, at %s", expression, err, b.whereabouts())
+		}
+	}
+}
+
 // whereabouts says where the tab is, for the report of a failure.
 func (b *tab) whereabouts() string {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
@@ -263,13 +282,13 @@ func (b *tab) lastWords() string {
 // path is where the tab is, with the query.
 func (b *tab) path() string {
 	b.t.Helper()
-	return eval[string](b, "location.pathname + location.search")
+	return read[string](b, "location.pathname + location.search")
 }
 
 // text is what a person can read.
 func (b *tab) text() string {
 	b.t.Helper()
-	return eval[string](b, "document.body.innerText")
+	return read[string](b, "document.body.innerText")
 }
 
 // has reports whether the page has what a CSS selector finds.
