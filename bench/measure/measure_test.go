@@ -38,8 +38,8 @@ func TestEverySectionRuns(t *testing.T) {
 			t.Errorf("the tables lack %q", want)
 		}
 	}
-	if n := strings.Count(out.String(), "### Targets"); n != 5 {
-		t.Errorf("%d tables of targets, want 5", n)
+	if n := strings.Count(out.String(), "### Targets"); n != 6 {
+		t.Errorf("%d tables of targets, want 6", n)
 	}
 	for _, name := range []string{"engine.pprof", "http.pprof", "scale.pprof"} {
 		if info, err := os.Stat(profiles + "/" + name); err != nil || info.Size() == 0 {
