@@ -68,6 +68,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	server.HoldHeap()
 	return server.Run(ctx, config, s.out, s.err)
 }
 
