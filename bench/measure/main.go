@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	pawlserver "github.com/pawlauth/pawl/server"
 )
 
 // A plan is how much is measured.
@@ -44,6 +46,7 @@ var sections = []struct {
 }
 
 func main() {
+	pawlserver.HoldHeap() // as pawl serve does; for every side
 	if serveIfAsked() {
 		return
 	}
