@@ -31,7 +31,7 @@ const alarm = "app"
 
 // pictured are the states that the documents show, by language.
 var pictured = map[string][]string{
-	"en": {"signin", "signup-short", "signed-out", "cookies-off", "cross-site", "devices", "password", "confirm", alarm},
+	"en": {"signin", "signup-short", "signed-out", "cookies-off", "cross-site", "devices", "password", "confirm", "choose", "renew-busy", "signout", alarm},
 	"ar": {"signin", "devices"},
 }
 
