@@ -222,6 +222,7 @@ var dependencies = []string{
 	"github.com/go-jose/go-jose/v4",
 	"github.com/go-json-experiment/json",
 	"github.com/google/go-cmp",
+	"github.com/jackc/pgx/v5",
 	"github.com/maypok86/otter/v2",
 	"github.com/mileusna/useragent",
 	"github.com/pressly/goose/v3",
