@@ -11,6 +11,7 @@ import (
 
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // databaseFile is the name of the database within the data directory.
@@ -20,7 +21,7 @@ const databaseFile = "pawl.db"
 // processes may have one directory open, so commands work beside a running
 // server.
 type Data struct {
-	Store  *sqlstore.Store
+	Store  sqlstore.Store
 	Master *keyring.Master
 }
 
@@ -53,7 +54,7 @@ func OpenData(ctx context.Context, dir, masterKey string, create bool) (*Data, e
 	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
 		return nil, fmt.Errorf("%s has mode %v: %w", dir, info.Mode(), ErrOpenDirectory)
 	}
-	store, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, Now: time.Now})
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

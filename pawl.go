@@ -216,20 +216,20 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	}
 	p.recorder = session.NewRecorder(o.Log, &paced{log: data.Store, every: recordEvery}, time.Now)
 	keep := o.Policy.FeedKeep(Leeway)
-	p.revoked, err = verify.NewRevoked(data.Store, verify.FollowOptions{
+	p.revoked, err = verify.NewRevoked(verify.FollowOptions{
 		Keep: keep, Overlap: min(feedOverlap, keep), WholeEvery: feedWhole, Stale: feedStale})
 	if err != nil {
 		return err
 	}
 	// Ready only after the whole window was read.
-	if err := p.revoked.Poll(ctx, time.Now()); err != nil {
+	if _, err := p.revoked.Poll(ctx, data.Store, time.Now()); err != nil {
 		return err
 	}
 	p.engine, err = session.New(session.Options{
 		Store: data.Store, Policy: o.Policy, Issuer: o.Origins[0], Codec: token.NewRefreshCodec(data.Master.RefreshKeys()...),
 		Key: data.Master.Current(), Signer: func() token.Signer { return p.ring.Signer() },
 		Pseudonym: data.Master.Pseudonyms(), Record: p.record,
-		Ended: func(id session.ID) { p.revoked.Add(id, time.Now()) }, Timeout: storeTimeout, MaxQueue: maxQueue,
+		Ends: ends{p.revoked}, Timeout: storeTimeout, MaxQueue: maxQueue,
 	})
 	if err != nil {
 		return err
@@ -249,6 +249,20 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	}
 	p.web, err = p.wireHTTP()
 	return err
+}
+
+// ends are the sessions that this node refuses.
+type ends struct{ revoked *verify.Revoked }
+
+// Add implements [session.Ends].
+func (e ends) Add(id session.ID) { e.revoked.Add(id, time.Now()) }
+
+// AddEpoch implements [session.Ends].
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, time.Now()) }
+
+// Has implements [session.Ends].
+func (e ends) Has(id session.ID, created time.Time) bool {
+	return errors.Is(e.revoked.Check(id, created, time.Now()), verify.ErrRevoked)
 }
 
 // record counts an event and hands it on to be logged and stored.

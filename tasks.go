@@ -38,7 +38,7 @@ func (p *Pawl) start() *tasks {
 	recording, cancelRecorder := context.WithCancel(context.Background())
 	t := &tasks{cancel: cancel, cancelRecorder: cancelRecorder}
 	log := p.options.Log
-	t.every(ctx, log, "follow revocations", pollEvery, func(ctx context.Context) error { return p.revoked.Poll(ctx, time.Now()) })
+	t.every(ctx, log, "follow revocations", pollEvery, p.follow)
 	t.every(ctx, log, "keep keys", syncEvery, p.syncKeys)
 	t.every(ctx, log, "confirm", confirmEvery, p.uses.Flush)
 	t.every(ctx, log, "sweep", sweepEvery, p.sweep)
@@ -102,6 +102,16 @@ func (p *paced) Append(ctx context.Context, events []session.Event) error {
 	}
 	p.last = time.Now()
 	return p.log.Append(ctx, events)
+}
+
+// follow reads the feed of ended sessions, and writes again what the store has
+// lost of it.
+func (p *Pawl) follow(ctx context.Context) error {
+	lost, err := p.revoked.Poll(ctx, p.data.Store, time.Now())
+	if err != nil || len(lost.Sessions) == 0 && lost.Epoch.IsZero() {
+		return err
+	}
+	return p.engine.EndAgain(ctx, lost.Sessions, lost.Epoch)
 }
 
 // syncKeys makes due changes and records them.

@@ -86,8 +86,8 @@ func TestEndlessContentionIsUnavailable(t *testing.T) {
 		if !errors.Is(err, session.ErrUnavailable) {
 			w.Errorf("Refresh: %v, want ErrUnavailable", err)
 		}
-		if n := len(w.store.loaded); n != 8 {
-			w.Errorf("tried %d times, want 8", n)
+		if n := len(w.store.loaded); n != 12 {
+			w.Errorf("tried %d times, want 12", n)
 		}
 	})
 }

@@ -13,8 +13,24 @@ import (
 	"github.com/pawlauth/pawl/token"
 )
 
-// Options are what an engine is made of. Every field is required except
-// Ended.
+// Ends is what a node knows to have ended. Its methods must not block.
+type Ends interface {
+	// Add and AddEpoch are told of whatever this engine ends.
+	Add(session ID)
+	AddEpoch(epoch time.Time)
+	// Has reports whether a session of that id, created at that time, has ended.
+	// A store that lost its last writes may say that it lives.
+	Has(session ID, created time.Time) bool
+}
+
+// none knows of no end.
+type none struct{}
+
+func (none) Add(ID)                 {}
+func (none) AddEpoch(time.Time)     {}
+func (none) Has(ID, time.Time) bool { return false }
+
+// Options are what an engine is made of. Every field is required except Ends.
 type Options struct {
 	Store     Store
 	Policy    Policy
@@ -24,7 +40,7 @@ type Options struct {
 	Signer    func() token.Signer // the key that signs now
 	Pseudonym func(ID) string     // names a session in events
 	Record    func(Event)         // must not block
-	Ended     func(ID)            // told of every session that this engine ends; must not block
+	Ends      Ends                // what this node knows to have ended; nil: nothing
 	Timeout   time.Duration       // for the store to answer one batch
 	MaxQueue  int                 // renewals that may wait
 }
@@ -51,8 +67,8 @@ func DangerouslyNewUnchecked(o Options) (*Engine, error) {
 		o.Record == nil || o.Timeout <= 0 || o.MaxQueue <= 0 {
 		return nil, errors.New("session: store, issuer, codec, signer, pseudonym, record, timeout and queue length are required")
 	}
-	if o.Ended == nil {
-		o.Ended = func(ID) {}
+	if o.Ends == nil {
+		o.Ends = none{}
 	}
 	e := &Engine{Options: o}
 	e.queue.max = o.MaxQueue
@@ -184,7 +200,16 @@ func (e *Engine) Get(ctx context.Context, id ID) (Row, time.Time, error) {
 	if len(rows) == 0 {
 		return Row{}, now, &Refusal{Reason: ReasonUnknown}
 	}
-	return rows[0], now, nil
+	return e.known(rows[0], now), now, nil
+}
+
+// known returns a row as this node knows it: an end that the store has lost is
+// an end.
+func (e *Engine) known(row Row, now time.Time) Row {
+	if !row.Ended() && e.Ends.Has(row.ID, row.CreatedAt) {
+		return Epoch{At: now, Reason: ReasonForgotten}.end(row)
+	}
+	return row
 }
 
 // maxDevices bounds the list of one user's sessions.
@@ -216,7 +241,7 @@ func liveNewestFirst(rows []Row, now time.Time) []Row {
 // this node when it returns, and by the others when they next read the feed.
 func (e *Engine) End(ctx context.Context, which Selection, reason Reason, actor string, from Origin) ([]Ended, error) {
 	if !which.Valid() {
-		return nil, errors.New("session: a selection names one session, one user, or everyone")
+		return nil, errors.New("session: a selection names one session or one user")
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
@@ -225,11 +250,50 @@ func (e *Engine) End(ctx context.Context, which Selection, reason Reason, actor 
 		return nil, fmt.Errorf("%w: end: %w", ErrUnavailable, err)
 	}
 	for _, s := range ended {
-		e.Ended(s.Session)
+		e.Ends.Add(s.Session)
 		e.Record(Event{Type: EventEnded, Reason: string(reason), UserID: s.UserID,
 			Session: e.Pseudonym(s.Session), Actor: actor, Origin: from})
 	}
 	return ended, nil
+}
+
+// EndEveryone ends every session of everybody: all that were created until the
+// epoch, which it returns. What it ends is refused by this node when it
+// returns, and by the others when they next read the feed. See
+// [Directory.EndEveryone].
+func (e *Engine) EndEveryone(ctx context.Context, reason Reason, actor string, from Origin) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	epoch, err := e.Store.EndEveryone(ctx, time.Time{}, reason)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: end everyone: %w", ErrUnavailable, err)
+	}
+	e.Ends.AddEpoch(epoch.At)
+	e.Record(Event{Type: EventEpoch, Reason: string(reason), Actor: actor, Origin: from})
+	return epoch.At, nil
+}
+
+// EndAgain writes ends that the store has lost, as a standby that was promoted
+// may have: of sessions, and the epoch if it is not zero.
+func (e *Engine) EndAgain(ctx context.Context, sessions []ID, epoch time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	var faults []error
+	if !epoch.IsZero() {
+		_, err := e.Store.EndEveryone(ctx, epoch, ReasonForgotten)
+		faults = append(faults, err)
+	}
+	for _, id := range sessions {
+		ended, err := e.Store.End(ctx, Selection{Session: id}, ReasonForgotten)
+		faults = append(faults, err)
+		for _, s := range ended {
+			e.Record(Event{Type: EventEnded, Reason: string(ReasonForgotten), UserID: s.UserID, Session: e.Pseudonym(s.Session)})
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return fmt.Errorf("%w: end again: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // Confirm tells the store of access tokens that were seen in use. It returns

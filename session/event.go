@@ -34,6 +34,7 @@ const (
 	EventKeyRetiring     EventType = "key_retiring"
 	EventKeyGone         EventType = "key_gone"
 	EventKeyWithdrawn    EventType = "key_withdrawn"
+	EventEpoch           EventType = "everyone_ended"  // every session of everybody
 	EventFenced          EventType = "fenced"          // every session ended after a restore
 	EventContextChanged  EventType = "context_changed" // another browser or system renews the session; a risk signal
 	EventExcess          EventType = "excess_sessions" // the oldest session made room for a new login

@@ -24,6 +24,8 @@ const (
 	ReasonRevoked     Reason = "revoked"   // RFC 7009
 	ReasonExcess      Reason = "excess"    // the user has as many sessions as allowed
 	ReasonAbandoned   Reason = "abandoned" // the login that made it failed after that
+	ReasonEveryone    Reason = "everyone"  // with all sessions of everybody
+	ReasonForgotten   Reason = "forgotten" // it had ended; the store lost that, and was told again
 )
 
 // Why a renewal was refused, or what was remarkable about one that was not.

@@ -40,19 +40,43 @@ func (e *Engine) Refresh(ctx context.Context, r Renewal) (Issued, error) {
 		return Issued{}, &Refusal{Reason: ReasonNotOurs}
 	}
 	r.Scope = strings.Join(strings.Fields(r.Scope), " ")
-	// It fails until its outcome is stored: a panic of the store on its way
-	// through a batch must not look like an answer.
-	a := &attempt{renewal: &r, token: t, err: ErrUnavailable}
-	if err := e.queue.run(ctx, a, e.process); err != nil {
+	a, err := e.decided(ctx, &r, t)
+	if err != nil {
 		return Issued{}, err
-	}
-	if a.err != nil {
-		return Issued{}, a.err
 	}
 	if err := e.report(a); err != nil {
 		return Issued{}, err
 	}
 	return e.mint(&a.row, a.now, cmp.Or(r.Scope, a.row.Scope))
+}
+
+// maxTries is how often a renewal is decided anew because somebody else
+// changed its row, with pauses of 0, 1, 2, 4, … ms in between.
+const maxTries = 12
+
+// decided takes a renewal through a batch, and through another one while its
+// row is being changed by somebody else: the others of a batch do not wait for
+// that.
+func (e *Engine) decided(ctx context.Context, r *Renewal, t token.Refresh) (*attempt, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*e.Timeout)
+	defer cancel()
+	for try := range maxTries {
+		if try > 1 {
+			pause, cancel := context.WithTimeout(ctx, time.Millisecond<<(try-2))
+			<-pause.Done()
+			cancel()
+		}
+		// It fails until its outcome is stored: a panic of the store on its way
+		// through a batch must not look like an answer.
+		a := &attempt{renewal: r, token: t, err: ErrUnavailable}
+		if err := e.queue.run(ctx, a, e.process); err != nil {
+			return nil, err
+		}
+		if !errors.Is(a.err, ErrConflict) {
+			return a, a.err
+		}
+	}
+	return nil, fmt.Errorf("%w: too much contention", ErrUnavailable)
 }
 
 // report records what was decided, and returns the refusal if it was one.
@@ -61,7 +85,7 @@ func (e *Engine) report(a *attempt) error {
 	presented := a.token.Generation
 	switch {
 	case d.verdict == refuse && d.change != nil:
-		e.Ended(row.ID)
+		e.Ends.Add(row.ID)
 		e.record(EventEnded, row, presented, d.reason, from)
 		return &Refusal{Reason: d.reason, Ended: true}
 	case d.reason == ReasonEnded && row.EndReason != "":
@@ -83,35 +107,6 @@ func (e *Engine) report(a *attempt) error {
 	return nil
 }
 
-// maxRounds is how often a batch is decided anew because somebody else was
-// quicker.
-const maxRounds = 8
-
-// process loads, decides and replaces one batch: two round trips, whatever
-// its size. Requests for one session are decided one after the other in
-// memory and stored as one change.
-func (e *Engine) process(ctx context.Context, batch []*attempt) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
-	defer cancel()
-	for range maxRounds {
-		var err error
-		if batch, err = e.round(ctx, batch); err != nil {
-			failAll(batch, fmt.Errorf("%w: %w", ErrUnavailable, err))
-			return
-		}
-		if len(batch) == 0 {
-			return
-		}
-	}
-	failAll(batch, fmt.Errorf("%w: too much contention", ErrUnavailable))
-}
-
-func failAll(batch []*attempt, err error) {
-	for _, a := range batch {
-		a.err = err
-	}
-}
-
 // loaded is a row of the batch: as it will be once change is stored.
 type loaded struct {
 	row    Row
@@ -119,9 +114,13 @@ type loaded struct {
 	err    error   // of storing the change
 }
 
-// round decides a batch once and returns the attempts whose rows had moved
-// on. An error means that nothing was decided.
-func (e *Engine) round(ctx context.Context, batch []*attempt) ([]*attempt, error) {
+// process loads, decides and replaces one batch: two round trips, whatever
+// its size. Requests for one session are decided one after the other in
+// memory and stored as one change. Those whose rows had moved on have
+// [ErrConflict].
+func (e *Engine) process(ctx context.Context, batch []*attempt) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+	defer cancel()
 	ids := make([]ID, 0, len(batch))
 	for _, a := range batch {
 		ids = append(ids, a.token.Session)
@@ -130,17 +129,19 @@ func (e *Engine) round(ctx context.Context, batch []*attempt) ([]*attempt, error
 	ids = slices.Compact(ids)
 	rows, now, err := e.Store.Load(ctx, ids)
 	if err != nil {
-		return batch, fmt.Errorf("load: %w", err)
+		for _, a := range batch {
+			a.err = fmt.Errorf("%w: load: %w", ErrUnavailable, err)
+		}
+		return
 	}
 	known := make(map[ID]*loaded, len(rows))
 	for i := range rows {
-		known[rows[i].ID] = &loaded{row: rows[i]}
+		known[rows[i].ID] = &loaded{row: e.known(rows[i], now)}
 	}
 	for _, a := range batch {
 		e.decide(a, known[a.token.Session], now)
 	}
 	e.store(ctx, ids, known)
-	var again []*attempt
 	for _, a := range batch {
 		l := known[a.token.Session]
 		switch {
@@ -153,12 +154,11 @@ func (e *Engine) round(ctx context.Context, batch []*attempt) ([]*attempt, error
 		case l.err == nil:
 			a.err = nil
 		case errors.Is(l.err, ErrConflict):
-			again = append(again, a)
+			a.err = l.err
 		default:
 			a.err = fmt.Errorf("%w: replace: %w", ErrUnavailable, l.err)
 		}
 	}
-	return again, nil
 }
 
 // decide judges one attempt and applies the outcome to the row in memory, for

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/pawlauth/pawl/token"
 )
 
 // What a store says when it cannot do what was asked. Any other error means
@@ -12,7 +14,8 @@ import (
 // ordinary.
 var (
 	// ErrConflict says that the row is not in the generation the change
-	// expects, has ended, or is gone. Nothing was written.
+	// expects, has ended, is gone, or is being changed by another call at this
+	// moment. Nothing was written.
 	ErrConflict = errors.New("session: the row has moved on")
 	// ErrExists says that a session of that id is there already.
 	ErrExists = errors.New("session: id already in use")
@@ -42,9 +45,10 @@ type Ratchet interface {
 
 	// Replace applies each change as [Row.Apply] says, if its row is in
 	// generation From and has not ended; otherwise that change fails with
-	// [ErrConflict] and the others go on. The result has one error for each
+	// [ErrConflict] and the others go on. It waits for no other change of a
+	// row: one that is under way is a conflict too. The result has one error for each
 	// change, in order. No two changes name one session. An end also adds the
-	// session to the feed of ended ones, in the same transaction.
+	// session to the feed of ended ones, at once with it.
 	Replace(ctx context.Context, changes []Change) []error
 
 	// Confirm stamps ConfirmedAt with the store's clock, for each use whose
@@ -58,37 +62,68 @@ type Ratchet interface {
 type Directory interface {
 	// End ends every session that the selection names and that has not ended:
 	// the time is stamped, the reason kept, the salt erased and the session
-	// added to the feed of ended ones, all in one transaction. It returns the
-	// sessions that this call ended. Ending none is no error.
+	// added to the feed of ended ones, all at once. It returns the sessions that
+	// this call ended. Ending none is no error.
 	End(ctx context.Context, which Selection, reason Reason) ([]Ended, error)
+
+	// EndEveryone sets the epoch, in one small write: from when it returns,
+	// every session that was created until then has ended, as [Epoch.Apply]
+	// says, in whatever the store returns and for whatever it is asked to
+	// change; and no [Ratchet.Load] that does not know of it has a clock later
+	// than it. So it lies up to [EpochMargin] ahead of the store's clock, and
+	// who logs in before that logs in once more. The feed tells of it.
+	//
+	// A time that is not zero becomes the epoch itself, for a store that has
+	// lost it. The epoch never moves back. It returns the epoch that is set.
+	EndEveryone(ctx context.Context, at time.Time, reason Reason) (Epoch, error)
 
 	// List returns rows in the order of their ids, and the store's clock.
 	List(ctx context.Context, query Query) ([]Row, time.Time, error)
 
-	// Sweep removes at most limit rows that are past their absolute end, and
-	// entries of the feed of ended sessions older than feedKeep, and returns
-	// how many rows it removed.
+	// Sweep does a step of what is due, and returns how many rows it took: less
+	// than limit means that nothing is left to do. It removes rows that are past
+	// their absolute end, but for those that ended less than feedKeep ago: the
+	// feed of ended sessions reaches back that far. An epoch that is older than
+	// that it writes into the rows.
 	Sweep(ctx context.Context, limit int, feedKeep time.Duration) (int, error)
 }
 
-// A Selection names sessions: exactly one of Session, User and Everyone is
-// set.
+// A Selection names sessions: exactly one of Session and User is set.
 type Selection struct {
-	Session  ID
-	User     string
-	Everyone bool
-	Except   ID // one that stays; zero: none
+	Session ID
+	User    string
+	Except  ID // one that stays; zero: none
 }
 
 // Valid reports whether exactly one way of naming sessions is used.
-func (s Selection) Valid() bool {
-	n := 0
-	for _, set := range []bool{!s.Session.IsZero(), s.User != "", s.Everyone} {
-		if set {
-			n++
-		}
+func (s Selection) Valid() bool { return s.Session.IsZero() != (s.User == "") }
+
+// An Epoch is the end of every session that was created until then.
+type Epoch struct {
+	At     time.Time // zero: there was none
+	Reason Reason
+}
+
+// EpochMargin is how far ahead of the store's clock an epoch may be set: the
+// time within which the write becomes visible, or is done again.
+const EpochMargin = 2 * time.Second
+
+// Ended reports whether the epoch ended a session that was created at that
+// time.
+func (e Epoch) Ended(created time.Time) bool { return !e.At.IsZero() && !created.After(e.At) }
+
+// Apply returns the row as the epoch leaves it: ended, unless it had ended
+// before or was created later.
+func (e Epoch) Apply(r Row) Row {
+	if e.Ended(r.CreatedAt) && !r.Ended() {
+		return e.end(r)
 	}
-	return n == 1
+	return r
+}
+
+func (e Epoch) end(r Row) Row {
+	r.EndedAt, r.EndReason, r.Salt = e.At, e.Reason, token.Salt{}
+	return r
 }
 
 // An Ended is a session that was just ended.

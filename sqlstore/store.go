@@ -2,9 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/pawlauth/pawl/account"
@@ -13,96 +10,62 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
-var (
-	_ session.Store    = (*Store)(nil)
-	_ session.EventLog = (*Store)(nil)
-	_ keyring.Store    = (*Store)(nil)
-	_ account.Store    = (*Store)(nil)
-	_ verify.Feed      = (*Store)(nil)
-)
-
-// Options say which database to open.
-type Options struct {
-	// Path of the file; required. It is made, with mode 0600, if it is not
-	// there; its directory must be. Beside it SQLite keeps path-wal and
-	// path-shm, which belong to it.
-	Path string
-	// Now is the store's clock; required. Every process that opens the file
-	// uses the same one: the machine's. It is safe for concurrent use.
-	Now func() time.Time
-	// MaxQueue is how many writes may wait; 0 means 4096.
-	MaxQueue int
+// A Store is what Pawl keeps everything in. It is safe for concurrent use.
+type Store interface {
+	session.Store
+	keyring.Store
+	account.Store
+	verify.Feed
+	Events
+	Upkeep
 }
 
-// A Store is one opened database. It is safe for concurrent use.
-type Store struct {
-	now    func() time.Time
-	reads  *sql.DB
-	load   *sql.Stmt // on reads
-	writer *writer
+// A StoredEvent is an event and its place in the order of all. Cursors rise
+// strictly, in the order in which events became visible; there may be gaps.
+type StoredEvent struct {
+	Cursor int64
+	session.Event
 }
 
-// readers is how many reads go on at once. Each is short: more would only
-// contend for the processors.
-const readers = 4
+// Events are what happened.
+type Events interface {
+	session.EventLog
 
-// Open opens the database, makes it if it is not there, and upgrades it if an
-// older version made it. Whoever opens it at the same time waits for that.
-// Errors match [ErrNewer], [ErrForeign], [ErrDamaged], or the file system's.
-func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Path == "" || o.Now == nil || o.MaxQueue < 0 {
-		return nil, errors.New("sqlstore: path and clock are required, and a queue is not negative")
-	}
-	if o.MaxQueue == 0 {
-		o.MaxQueue = 4096
-	}
-	s, err := open(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", o.Path, err)
-	}
-	return s, nil
+	// Events returns the events that come after a cursor, at most limit, in
+	// their order. 0 is before the first one. Who asks for what comes after the
+	// last cursor it got misses none.
+	Events(ctx context.Context, after int64, limit int) ([]StoredEvent, error)
+
+	// EventsOf returns the events of a user that come after a cursor, at most
+	// limit, in their order.
+	EventsOf(ctx context.Context, userID string, after int64, limit int) ([]StoredEvent, error)
+
+	// TrimEvents removes events older than keep, at most limit, the oldest
+	// first, and returns how many.
+	TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error)
+
+	// EraseEvents makes the events of a user anonymous and returns how many.
+	// What happened, when and why stays, and the keyed hash of the session,
+	// which after EraseSessions leads to nobody. [session.EventUserDeleted]
+	// keeps the id: it says that the deletion was done.
+	EraseEvents(ctx context.Context, userID string) (int, error)
 }
 
-func open(ctx context.Context, o Options) (_ *Store, err error) {
-	path, err := prepareFile(o.Path)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{now: func() time.Time { return time.UnixMicro(o.Now().UnixMicro()).UTC() }}
-	writes, err := upgraded(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	s.writer = newWriter(writes, path, s.now, o.MaxQueue)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	if s.reads, err = sql.Open("sqlite", dsn(path, readCache, "query_only(on)")+existing); err != nil {
-		return nil, err
-	}
-	s.reads.SetMaxOpenConns(readers)
-	s.reads.SetMaxIdleConns(readers)
-	s.load, err = s.reads.PrepareContext(ctx, sqlLoad)
-	return s, err
-}
+// Upkeep is for the operator.
+type Upkeep interface {
+	// EraseSessions takes everything personal out of the ended sessions of a
+	// user: the user's id, browser, network, device key, scope. Such a row still
+	// refuses the tokens of its session; one that is past its absolute end is
+	// removed. It returns how many rows it erased and how many it removed.
+	EraseSessions(ctx context.Context, userID string) (erased, removed int, err error)
 
-// Close commits what is queued, waits for that, and closes the database.
-// Calls that come later fail.
-func (s *Store) Close() error {
-	var errs []error
-	if s.reads != nil {
-		errs = append(errs, s.reads.Close())
-	}
-	// Last, so that it is the writer that takes the log into the database.
-	return errors.Join(append(errs, s.writer.close())...)
-}
+	// Fsck checks every invariant of what the store holds: of rows, as package
+	// session says; of the feed of ended sessions; of signing keys, users and
+	// events. It changes nothing and may run beside a server. An error means
+	// that something could not be checked.
+	Fsck(ctx context.Context) (Report, error)
 
-// write has the writer run apply; see [writer.do].
-func (s *Store) write(ctx context.Context, what string, apply func(*tx) error) error {
-	if err := s.writer.do(ctx, apply); err != nil {
-		return fmt.Errorf("sqlstore: %s: %w", what, err)
-	}
-	return nil
+	// Close writes what is queued, waits for that, and closes the database.
+	// Calls that come later fail.
+	Close() error
 }

@@ -10,12 +10,20 @@ import (
 	"github.com/pawlauth/pawl/token"
 )
 
+// Endings tell which sessions were ended.
+type Endings struct {
+	Sessions []token.ID
+	// Epoch ended every session of that time and before; no token that was
+	// issued until then is good. Zero: there was none.
+	Epoch time.Time
+}
+
 // A Feed tells which sessions were ended lately.
 type Feed interface {
-	// EndedSince returns every session whose end is visible and was stamped
-	// no longer than window ago, by the feed's own clock. Repeating one is
-	// harmless; leaving one out is not.
-	EndedSince(ctx context.Context, window time.Duration) ([]token.ID, error)
+	// Ended returns every session whose end is visible and was stamped no
+	// longer than window ago, by the feed's own clock, and the epoch. Repeating
+	// a session is harmless; leaving one out is not.
+	Ended(ctx context.Context, window time.Duration) (Endings, error)
 }
 
 // FollowOptions say how closely a feed is followed. All fields are required.
@@ -39,28 +47,40 @@ type FollowOptions struct {
 // whole read, and when no poll succeeded for longer than Stale, it refuses
 // everything. It is safe for concurrent use.
 type Revoked struct {
-	feed Feed
 	opts FollowOptions
 
 	mu      sync.RWMutex
-	ended   map[token.ID]time.Time // guarded by mu: when each entry may be forgotten, by the node's clock
-	fresh   time.Time              // guarded by mu: the last successful poll, by the node's clock
-	whole   time.Time              // guarded by mu: the last successful read of the whole window
-	started bool                   // guarded by mu: the whole window was read once
+	ended   map[token.ID]entry // guarded by mu
+	order   []token.ID         // guarded by mu: in which they were learned; those forgotten are passed over
+	learned uint64             // guarded by mu: how many were; an epoch counts as one
+	epoch   time.Time          // guarded by mu
+	changed chan struct{}      // guarded by mu: closed when something is learned
+	fresh   time.Time          // guarded by mu: the last successful poll, by the node's clock
+	whole   time.Time          // guarded by mu: the last successful read of the whole window
+	failed  bool               // guarded by mu: the last poll failed
+	started bool               // guarded by mu: the whole window was read once
 }
 
-// NewRevoked returns an empty set that refuses everything until it was polled.
-func NewRevoked(feed Feed, opts FollowOptions) (*Revoked, error) {
-	if feed == nil || opts.Keep <= 0 || opts.Overlap <= 0 || opts.WholeEvery <= 0 || opts.Stale <= 0 {
-		return nil, errors.New("verify: a feed and four positive durations are required to follow revocations")
+// An entry is kept from when it was learned, by this node's own clock, so that
+// the clocks of node and store need not agree.
+type entry struct {
+	until time.Time // when it may be forgotten
+	place uint64    // which it was of those that were learned, from 1
+}
+
+// NewRevoked returns an empty set that refuses everything until it was filled.
+func NewRevoked(opts FollowOptions) (*Revoked, error) {
+	if opts.Keep <= 0 || opts.Overlap <= 0 || opts.WholeEvery <= 0 || opts.Stale <= 0 {
+		return nil, errors.New("verify: four positive durations are required to follow revocations")
 	}
-	return &Revoked{feed: feed, opts: opts, ended: make(map[token.ID]time.Time)}, nil
+	return &Revoked{opts: opts, ended: make(map[token.ID]entry), changed: make(chan struct{})}, nil
 }
 
 // Check implements [Revocations].
-func (r *Revoked) Check(session token.ID, now time.Time) error {
+func (r *Revoked) Check(session token.ID, issued, now time.Time) error {
 	r.mu.RLock()
 	_, ended := r.ended[session]
+	ended = ended || !r.epoch.IsZero() && !issued.After(r.epoch)
 	stale := !r.started || now.Sub(r.fresh) > r.opts.Stale
 	r.mu.RUnlock()
 	switch {
@@ -75,49 +95,139 @@ func (r *Revoked) Check(session token.ID, now time.Time) error {
 // Add refuses a session from now on, without waiting for the feed: the node
 // that ends a session refuses it before it answers.
 func (r *Revoked) Add(session token.ID, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.add(session, now)
+	r.add(Endings{Sessions: []token.ID{session}}, now)
 }
 
-// add needs mu. An entry is kept from when it was learned, by this node's own
-// clock, so that the clocks of node and store need not agree.
-func (r *Revoked) add(session token.ID, now time.Time) {
-	if _, known := r.ended[session]; !known {
-		r.ended[session] = now.Add(r.opts.Keep)
-	}
-}
+// AddEpoch refuses whatever was issued until then, without waiting for the
+// feed.
+func (r *Revoked) AddEpoch(epoch, now time.Time) { r.add(Endings{Epoch: epoch}, now) }
 
-// Poll reads the feed once. On failure the set stays as it was, and grows
-// stale. Call it a few times a second, from one goroutine; now is the node's
-// clock before the call.
-func (r *Revoked) Poll(ctx context.Context, now time.Time) error {
-	r.mu.RLock()
-	window := r.opts.Overlap
-	readWhole := !r.started || now.Sub(r.whole) >= r.opts.WholeEvery || now.Sub(r.fresh) > r.opts.Overlap/2
-	r.mu.RUnlock()
-	if readWhole {
-		window = r.opts.Keep
-	}
-	entries, err := r.feed.EndedSince(ctx, window)
-	if err != nil {
-		return fmt.Errorf("verify: read revocations: %w", err)
-	}
+func (r *Revoked) add(e Endings, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, id := range entries {
-		r.add(id, now)
-	}
-	r.fresh = now
-	if readWhole {
-		r.started, r.whole = true, now
-		for id, until := range r.ended {
-			if now.After(until) {
-				delete(r.ended, id)
-			}
+	r.learn(e, now)
+}
+
+// learn needs mu.
+func (r *Revoked) learn(e Endings, now time.Time) {
+	before := r.learned
+	for _, id := range e.Sessions {
+		if _, known := r.ended[id]; !known {
+			r.learned++
+			r.ended[id] = entry{now.Add(r.opts.Keep), r.learned}
+			r.order = append(r.order, id)
 		}
 	}
-	return nil
+	if e.Epoch.After(r.epoch) {
+		r.learned++
+		r.epoch = e.Epoch
+	}
+	if r.learned != before {
+		close(r.changed)
+		r.changed = make(chan struct{})
+	}
+}
+
+// Poll reads a feed once. On failure the set stays as it was, and grows stale.
+// Call it a few times a second, from one goroutine, with the same feed; now is
+// the node's clock before the call.
+//
+// It returns what the feed should have told and did not: ends that were known
+// here and that its store has lost, as a standby that was promoted may have.
+// Whoever can write to the store ends those again.
+func (r *Revoked) Poll(ctx context.Context, feed Feed, now time.Time) (lost Endings, err error) {
+	r.mu.RLock()
+	window := r.opts.Overlap
+	whole := !r.started || r.failed || now.Sub(r.whole) >= r.opts.WholeEvery || now.Sub(r.fresh) > r.opts.Overlap/2
+	r.mu.RUnlock()
+	if whole {
+		window = r.opts.Keep
+	}
+	endings, err := feed.Ended(ctx, window)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed = err != nil; r.failed {
+		return Endings{}, fmt.Errorf("verify: read revocations: %w", err)
+	}
+	if whole {
+		lost = r.missing(endings, now)
+	}
+	r.take(endings, whole, now)
+	return lost, nil
+}
+
+// Take takes in what was told of the feed; whole says that this was all of
+// Keep. What is told without an end says that the feed is alive.
+func (r *Revoked) Take(e Endings, whole bool, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.take(e, whole, now)
+}
+
+// take needs mu.
+func (r *Revoked) take(e Endings, whole bool, now time.Time) {
+	r.learn(e, now)
+	r.fresh = now
+	if !whole {
+		return
+	}
+	r.started, r.whole = true, now
+	kept := r.order[:0]
+	for _, id := range r.order {
+		if now.After(r.ended[id].until) {
+			delete(r.ended, id)
+			continue
+		}
+		kept = append(kept, id)
+	}
+	r.order = kept
+}
+
+// missing needs mu. It returns what is known here and not there: what was
+// learned before the feed was read, and so lately that it is still in the
+// feed's window although that counts from the stamp of the end.
+func (r *Revoked) missing(there Endings, now time.Time) (lost Endings) {
+	told := make(map[token.ID]bool, len(there.Sessions))
+	for _, id := range there.Sessions {
+		told[id] = true
+	}
+	for id, e := range r.ended {
+		if !told[id] && e.until.Before(now.Add(r.opts.Keep)) && e.until.Sub(now) > r.opts.Overlap {
+			lost.Sessions = append(lost.Sessions, id)
+		}
+	}
+	if r.epoch.After(there.Epoch) {
+		lost.Epoch = r.epoch
+	}
+	return lost
+}
+
+// Since returns what was learned after a place, and the place up to which that
+// is; 0 is before everything. changed is closed when there is more. A place
+// that this set never gave counts as 0.
+func (r *Revoked) Since(place uint64) (e Endings, next uint64, changed <-chan struct{}) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if place > r.learned {
+		place = 0
+	}
+	// The newest are at the end.
+	from := len(r.order)
+	for from > 0 && r.ended[r.order[from-1]].place > place {
+		from--
+	}
+	e.Sessions = append(e.Sessions, r.order[from:]...)
+	if place < r.learned {
+		e.Epoch = r.epoch
+	}
+	return e, r.learned, r.changed
+}
+
+// Age is how long ago the feed was last read.
+func (r *Revoked) Age(now time.Time) time.Duration {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return now.Sub(r.fresh)
 }
 
 // Ready reports whether tokens can be accepted.

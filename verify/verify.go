@@ -52,8 +52,9 @@ type Keys interface{ Set() *keyring.Set }
 
 // Revocations answers whether a session was ended; [*Revoked] is one.
 type Revocations interface {
-	// Check returns nil, [ErrRevoked], or [ErrStale] if it cannot tell.
-	Check(session token.ID, now time.Time) error
+	// Check returns nil, [ErrRevoked], or [ErrStale] if it cannot tell. issued
+	// is when the token was, by the clock of the store ("iat").
+	Check(session token.ID, issued, now time.Time) error
 }
 
 // Config says what a token must say. Every field is required; there is no
@@ -156,7 +157,7 @@ func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
 	case now.Add(leeway).Before(s.notBefore):
 		return nil, ErrNotYet
 	}
-	if err := v.config.Revocations.Check(s.principal.Session, now); err != nil {
+	if err := v.config.Revocations.Check(s.principal.Session, s.principal.IssuedAt, now); err != nil {
 		return nil, err
 	}
 	if !known && v.cache != nil {

@@ -16,7 +16,7 @@ var ladder = []string{
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
-	"sqlstore", "httpauth", "httpapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
+	"service", "sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
 	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly",
 	"internal/archtest", "internal/browsertest", "internal/opstest", "internal/proxytest",
 }

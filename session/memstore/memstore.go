@@ -12,29 +12,39 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
+	"github.com/pawlauth/pawl/verify"
 )
 
-var _ session.Store = (*Store)(nil)
+var (
+	_ session.Store = (*Store)(nil)
+	_ verify.Feed   = (*Store)(nil)
+)
 
 // A Store keeps sessions in memory. It is safe for concurrent use.
 type Store struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	rows map[session.ID]session.Row // guarded by mu
-	feed map[session.ID]time.Time   // guarded by mu: when each session was ended
+	mu    sync.Mutex
+	rows  map[session.ID]session.Row // guarded by mu
+	epoch session.Epoch              // guarded by mu
 }
 
 // New returns an empty store with the given clock.
 func New(now func() time.Time) *Store {
-	return &Store{now: now, rows: make(map[session.ID]session.Row), feed: make(map[session.ID]time.Time)}
+	return &Store{now: now, rows: make(map[session.ID]session.Row)}
 }
 
 // Clone returns a store with the same content and the given clock.
 func (s *Store) Clone(now func() time.Time) *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Store{now: now, rows: maps.Clone(s.rows), feed: maps.Clone(s.feed)}
+	return &Store{now: now, rows: maps.Clone(s.rows), epoch: s.epoch}
+}
+
+// row needs mu. It returns a row as it is seen.
+func (s *Store) row(id session.ID) (session.Row, bool) {
+	row, ok := s.rows[id]
+	return s.epoch.Apply(row), ok
 }
 
 // Create implements [session.Ratchet].
@@ -57,7 +67,7 @@ func (s *Store) Load(_ context.Context, ids []session.ID) ([]session.Row, time.T
 	slices.SortFunc(ids, session.ID.Compare)
 	var rows []session.Row
 	for _, id := range slices.Compact(ids) {
-		if row, ok := s.rows[id]; ok {
+		if row, ok := s.row(id); ok {
 			rows = append(rows, row)
 		}
 	}
@@ -71,15 +81,12 @@ func (s *Store) Replace(_ context.Context, changes []session.Change) []error {
 	now := s.now()
 	errs := make([]error, len(changes))
 	for i, c := range changes {
-		row, ok := s.rows[c.ID]
+		row, ok := s.row(c.ID)
 		if !ok || row.Ended() || row.Generation != c.From {
 			errs[i] = session.ErrConflict
 			continue
 		}
 		s.rows[c.ID] = row.Apply(c, now)
-		if c.End != "" {
-			s.feed[c.ID] = now
-		}
 	}
 	return errs
 }
@@ -90,7 +97,7 @@ func (s *Store) Confirm(_ context.Context, uses []session.Use, settle time.Durat
 	defer s.mu.Unlock()
 	now := s.now()
 	for _, u := range uses {
-		row, ok := s.rows[u.Session]
+		row, ok := s.row(u.Session)
 		if ok && !row.Ended() && row.Generation == u.Generation && row.ConfirmedAt.IsZero() && u.Settled(now, settle) {
 			row.ConfirmedAt = now
 			s.rows[u.Session] = row
@@ -105,16 +112,30 @@ func (s *Store) End(_ context.Context, which session.Selection, reason session.R
 	defer s.mu.Unlock()
 	now := s.now()
 	var ended []session.Ended
-	for id, row := range s.rows {
-		named := which.Everyone || id == which.Session || (which.User != "" && row.UserID == which.User)
+	for id := range s.rows {
+		row, _ := s.row(id)
+		named := id == which.Session || (which.User != "" && row.UserID == which.User)
 		if !named || id == which.Except || row.Ended() {
 			continue
 		}
 		row.EndedAt, row.EndReason, row.Salt = now, reason, token.Salt{}
-		s.rows[id], s.feed[id] = row, now
+		s.rows[id] = row
 		ended = append(ended, session.Ended{Session: id, UserID: row.UserID})
 	}
 	return ended, nil
+}
+
+// EndEveryone implements [session.Directory].
+func (s *Store) EndEveryone(_ context.Context, at time.Time, reason session.Reason) (session.Epoch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.IsZero() {
+		at = s.now() // whoever reads the clock later sees the epoch
+	}
+	if at.After(s.epoch.At) {
+		s.epoch = session.Epoch{At: at, Reason: reason}
+	}
+	return s.epoch, nil
 }
 
 // List implements [session.Directory].
@@ -122,7 +143,8 @@ func (s *Store) List(_ context.Context, q session.Query) ([]session.Row, time.Ti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []session.Row
-	for _, row := range s.rows {
+	for id := range s.rows {
+		row, _ := s.row(id)
 		if (q.User == "" || row.UserID == q.User) && (q.WithEnded || !row.Ended()) && row.ID.Compare(q.After) > 0 {
 			rows = append(rows, row)
 		}
@@ -135,27 +157,34 @@ func (s *Store) List(_ context.Context, q session.Query) ([]session.Row, time.Ti
 func (s *Store) Sweep(_ context.Context, limit int, feedKeep time.Duration) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, removed := s.now(), 0
-	for id, row := range s.rows {
-		if removed < limit && !now.Before(row.AbsoluteEnd) {
+	now, taken := s.now(), 0
+	told := now.Sub(s.epoch.At) > feedKeep
+	for id, stored := range s.rows {
+		row, _ := s.row(id)
+		switch {
+		case taken == limit:
+			return taken, nil
+		case !now.Before(row.AbsoluteEnd) && (!row.Ended() || now.Sub(row.EndedAt) > feedKeep):
 			delete(s.rows, id)
-			removed++
+			taken++
+		case told && row.Ended() && !stored.Ended():
+			s.rows[id] = row
+			taken++
 		}
 	}
-	maps.DeleteFunc(s.feed, func(_ session.ID, at time.Time) bool { return now.Sub(at) > feedKeep })
-	return removed, nil
+	return taken, nil
 }
 
-// EndedSince implements the feed that package verify follows.
-func (s *Store) EndedSince(_ context.Context, window time.Duration) ([]session.ID, error) {
+// Ended implements [verify.Feed].
+func (s *Store) Ended(_ context.Context, window time.Duration) (verify.Endings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	var ids []session.ID
-	for id, at := range s.feed {
-		if now.Sub(at) <= window {
-			ids = append(ids, id)
+	endings := verify.Endings{Epoch: s.epoch.At}
+	for id, row := range s.rows { // those of the epoch are not told one by one
+		if row.Ended() && now.Sub(row.EndedAt) <= window {
+			endings.Sessions = append(endings.Sessions, id)
 		}
 	}
-	return ids, nil
+	return endings, nil
 }

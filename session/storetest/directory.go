@@ -15,7 +15,10 @@ var directoryTests = []tierTest{
 	{name: "EndNamesSessions", run: endSelections},
 	{name: "EndStampsErasesAndTells", run: endStamps},
 	{name: "EndTwiceChangesNothing", run: endTwice},
-	{name: "EndEveryoneEndsManyAtOnce", run: endMany},
+	{name: "EndOfAUserEndsManyAtOnce", run: endMany},
+	{name: "EpochEndsWhatWasCreatedUntilThen", run: epochEnds},
+	{name: "EpochNeverMovesBack", run: epochForward},
+	{name: "EpochIsWrittenIntoTheRows", run: epochSwept},
 	{name: "ListIsInTheOrderOfIDs", run: listOrder},
 	{name: "ListPages", run: listPages},
 	{name: "ListSelects", run: listSelects},
@@ -62,14 +65,6 @@ func endSelections(b *bench) {
 		{"an unknown user",
 			func(_, _ []session.ID) session.Selection { return session.Selection{User: "u_nobody"} },
 			func(_, _ []session.ID) []session.ID { return nil }},
-		{"everyone but for one session",
-			func(mine, _ []session.ID) session.Selection {
-				return session.Selection{Everyone: true, Except: mine[0]}
-			},
-			func(mine, others []session.ID) []session.ID { return append(slices.Clone(mine[1:]), others...) }},
-		{"everyone",
-			func(_, _ []session.ID) session.Selection { return session.Selection{Everyone: true} },
-			func(mine, others []session.ID) []session.ID { return append(slices.Clone(mine), others...) }},
 	} {
 		mine := b.createMany(4, user)
 		var others []session.ID
@@ -83,7 +78,7 @@ func endSelections(b *bench) {
 				b.Errorf("%s: session of %q ended: %t", test.name, row.UserID, row.Ended())
 			}
 		}
-		b.end(session.Selection{Everyone: true}) // for the next case
+		b.end(session.Selection{User: user}) // for the next case
 	}
 }
 
@@ -116,25 +111,106 @@ func endTwice(b *bench) {
 	b.wantIDs("ended again", nil, b.end(session.Selection{Session: ids[0]}))
 	b.wantIDs("the user's others", ids[1:], b.end(session.Selection{User: "u_alice"}))
 	b.wantRow(first)
-	b.wantIDs("nobody is left", nil, b.end(session.Selection{Everyone: true}))
+	b.wantIDs("nobody is left", nil, b.end(session.Selection{User: "u_alice"}))
 	b.wantIDs("feed", ids, b.feed(time.Hour))
 	// The first end is a minute old, and ending it again did not renew it in
-	// the feed: the retention counts from the end.
-	if _, err := b.store.Sweep(b.ctx, 10, 30*time.Second); err != nil {
-		b.Fatalf("Sweep: %v", err)
-	}
-	b.wantIDs("feed after a sweep", ids[1:], b.feed(time.Hour))
+	// the feed.
+	b.wantIDs("feed of half a minute", ids[1:], b.feed(30*time.Second))
 }
 
 func endMany(b *bench) {
 	ids := b.createMany(300, "u_alice")
 	at := b.clock.Advance(time.Second)
-	b.wantIDs("ended", ids, b.end(session.Selection{Everyone: true}))
+	b.wantIDs("ended", ids, b.end(session.Selection{User: "u_alice"}))
 	b.wantIDs("feed", ids, b.feed(0))
 	for _, row := range b.list(session.Query{WithEnded: true, Limit: 1000}) {
 		if !row.EndedAt.Equal(at) {
 			b.Fatalf("ended at %v, want all at %v", row.EndedAt, at)
 		}
+	}
+}
+
+// endEveryone sets the epoch.
+func (b *bench) endEveryone(at time.Time) session.Epoch {
+	b.Helper()
+	epoch, err := b.store.EndEveryone(b.ctx, at, session.ReasonEveryone)
+	if err != nil {
+		b.Fatalf("EndEveryone: %v", err)
+	}
+	return epoch
+}
+
+// Rows: 143.
+func epochEnds(b *bench) {
+	old := b.createMany(3, "u_alice")
+	dead := b.create(nil)
+	b.end(session.Selection{Session: dead.ID})
+	dead = b.load(dead.ID)
+	before := b.load(old[0])
+	at := b.clock.Advance(time.Minute)
+	epoch := b.endEveryone(time.Time{})
+	if epoch.At.Before(at) || epoch.At.After(at.Add(session.EpochMargin)) || epoch.Reason != session.ReasonEveryone {
+		b.Fatalf("epoch %v, want one from %v on, by at most the margin", epoch, at)
+	}
+	young := b.create(func(r *session.Row) { r.CreatedAt = epoch.At.Add(time.Microsecond) })
+
+	b.wantRow(epoch.Apply(before))
+	b.wantRow(young)
+	b.wantRow(dead)
+	b.wantIDs("listed live", []session.ID{young.ID}, idsOf(b.list(session.Query{Limit: 10})))
+	if n := len(b.list(session.Query{WithEnded: true, Limit: 10})); n != 5 {
+		b.Errorf("listed %d with ended ones, want 5", n)
+	}
+	if err := b.replace(turned(before, b.clock.Now())); !errors.Is(err, session.ErrConflict) {
+		b.Errorf("a row that the epoch ended was changed: %v", err)
+	}
+	b.confirm(use(before, b.clock.Now(), settle))
+	b.wantRow(epoch.Apply(before))
+	b.wantIDs("ended once more", nil, b.end(session.Selection{User: "u_alice", Except: young.ID}))
+	if told := b.endings(time.Hour); !told.Epoch.Equal(epoch.At) {
+		b.Errorf("the feed tells of epoch %v, want %v", told.Epoch, epoch.At)
+	}
+}
+
+func epochForward(b *bench) {
+	if told := b.endings(time.Hour); !told.Epoch.IsZero() {
+		b.Errorf("epoch %v of a new store", told.Epoch)
+	}
+	first := b.endEveryone(time.Time{})
+	if back := b.endEveryone(first.At.Add(-time.Hour)); back != first {
+		b.Errorf("the epoch moved from %v to %v", first, back)
+	}
+	want := first.At.Add(time.Hour)
+	if on := b.endEveryone(want); !on.At.Equal(want) {
+		b.Errorf("epoch %v, want the one that was given, %v", on.At, want)
+	}
+	if told := b.endings(time.Hour); !told.Epoch.Equal(want) {
+		b.Errorf("the feed tells of epoch %v, want %v", told.Epoch, want)
+	}
+}
+
+func epochSwept(b *bench) {
+	ids := b.createMany(25, "u_alice")
+	want := b.load(ids[7])
+	epoch := b.endEveryone(time.Time{})
+	if n := b.sweep(10, time.Hour); n != 0 {
+		b.Errorf("swept %d rows while the epoch is in the feed, want 0", n)
+	}
+	b.clock.Advance(time.Hour + time.Minute)
+	total := 0
+	for range 10 {
+		n := b.sweep(10, time.Hour)
+		if total += n; n < 10 {
+			break
+		}
+	}
+	if total != len(ids) {
+		b.Errorf("swept %d rows, want %d", total, len(ids))
+	}
+	b.wantRow(epoch.Apply(want))
+	b.wantIDs("feed", nil, b.feed(30*time.Minute))
+	if n := b.sweep(10, time.Hour); n != 0 {
+		b.Errorf("swept %d rows again", n)
 	}
 }
 
@@ -203,20 +279,22 @@ func listSelects(b *bench) {
 	b.createMany(1, "u_alice2")
 	b.end(session.Selection{Session: alice[0]})
 	b.end(session.Selection{User: "u_alice2"})
-	idsOf := func(q session.Query) (ids []session.ID) {
-		for _, row := range b.list(q) {
-			ids = append(ids, row.ID)
-		}
-		return ids
-	}
-	b.wantIDs("a user's", alice[1:], idsOf(session.Query{User: "u_alice", Limit: 10}))
-	b.wantIDs("a user's, with ended", alice, idsOf(session.Query{User: "u_alice", WithEnded: true, Limit: 10}))
-	b.wantIDs("everybody's", sortIDs(slices.Concat(alice[1:], bob)), idsOf(session.Query{Limit: 10}))
-	b.wantIDs("a user's without any", nil, idsOf(session.Query{User: "u_alice2", Limit: 10}))
-	b.wantIDs("an unknown user's", nil, idsOf(session.Query{User: "u_ALICE", WithEnded: true, Limit: 10}))
+	listed := func(q session.Query) []session.ID { return idsOf(b.list(q)) }
+	b.wantIDs("a user's", alice[1:], listed(session.Query{User: "u_alice", Limit: 10}))
+	b.wantIDs("a user's, with ended", alice, listed(session.Query{User: "u_alice", WithEnded: true, Limit: 10}))
+	b.wantIDs("everybody's", sortIDs(slices.Concat(alice[1:], bob)), listed(session.Query{Limit: 10}))
+	b.wantIDs("a user's without any", nil, listed(session.Query{User: "u_alice2", Limit: 10}))
+	b.wantIDs("an unknown user's", nil, listed(session.Query{User: "u_ALICE", WithEnded: true, Limit: 10}))
 	// Expired rows are listed: only an end and a sweep take them away.
 	b.clock.Advance(1000 * 24 * time.Hour)
-	b.wantIDs("expired", bob, idsOf(session.Query{User: "u_bob", Limit: 10}))
+	b.wantIDs("expired", bob, listed(session.Query{User: "u_bob", Limit: 10}))
+}
+
+func idsOf(rows []session.Row) (ids []session.ID) {
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	return ids
 }
 
 // sweep removes rows and returns how many.
@@ -239,8 +317,13 @@ func sweepRows(b *bench) {
 	b.end(session.Selection{Session: ended.ID})
 	b.clock.Advance(time.Hour)
 
-	if n := b.sweep(100, 24*time.Hour); n != 3 {
-		b.Errorf("swept %d rows, want 3", n)
+	if n := b.sweep(100, 24*time.Hour); n != 2 {
+		b.Errorf("swept %d rows, want 2", n)
+	}
+	// What is over stays while the feed needs it.
+	b.wantIDs("feed", sortIDs([]session.ID{endedPast.ID, ended.ID}), b.feed(24*time.Hour))
+	if n := b.sweep(100, time.Hour-time.Second); n != 1 {
+		b.Errorf("swept %d rows, want 1", n)
 	}
 	rows, _, err := b.other.Load(b.ctx, []session.ID{past.ID, endedPast.ID, now.ID, later.ID, ended.ID})
 	if err != nil {
@@ -253,8 +336,6 @@ func sweepRows(b *bench) {
 	// Idle and ended ones stay until their absolute end.
 	b.wantIDs("left", sortIDs([]session.ID{later.ID, ended.ID}), sortIDs(left))
 	b.wantRow(later)
-	// The feed outlives the row.
-	b.wantIDs("feed", sortIDs([]session.ID{endedPast.ID, ended.ID}), b.feed(24*time.Hour))
 	if rows := b.list(session.Query{User: past.UserID, WithEnded: true, Limit: 10}); len(rows) != 2 {
 		b.Errorf("the user has %d sessions, want 2", len(rows))
 	}
@@ -307,9 +388,13 @@ func feedKept(b *bench) {
 	b.wantIDs("before", sortIDs(slices.Clone(ids)), b.feed(long))
 	// They ended 4, 3, 2, 1 minutes ago; one that is just as old as asked stays.
 	if n := b.sweep(10, 2*time.Minute); n != 0 {
-		b.Errorf("swept %d rows, want none: entries of the feed are not counted", n)
+		b.Errorf("swept %d rows, want none: they are not past their end", n)
 	}
-	b.wantIDs("after", sortIDs(slices.Clone(ids[2:])), b.feed(long))
+	for _, id := range ids[2:] {
+		if !slices.Contains(b.feed(long), id) {
+			b.Error("the feed left out an end that it was to keep")
+		}
+	}
 	for _, id := range ids {
 		if row := b.load(id); !row.Ended() {
 			b.Errorf("an ended session came back")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
+	"github.com/pawlauth/pawl/verify"
 )
 
 // A Maker makes the stores that [Run] tests.
@@ -172,15 +173,21 @@ func endedIDs(ended []session.Ended) []session.ID {
 // feed returns the sessions in the feed, each once, in order.
 func (b *bench) feed(window time.Duration) []session.ID {
 	b.Helper()
+	return distinct(b.endings(window).Sessions)
+}
+
+// endings returns what the feed tells.
+func (b *bench) endings(window time.Duration) verify.Endings {
+	b.Helper()
 	f, ok := feedOf(b.other)
 	if !ok {
-		b.Fatal("the store has no EndedSince")
+		b.Fatal("the store has no feed")
 	}
-	ids, err := f.EndedSince(b.ctx, window)
+	told, err := f.Ended(b.ctx, window)
 	if err != nil {
-		b.Fatalf("EndedSince: %v", err)
+		b.Fatalf("Ended: %v", err)
 	}
-	return distinct(ids)
+	return told
 }
 
 // wantIDs fails unless two lists of ids are equal.

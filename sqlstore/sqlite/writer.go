@@ -1,10 +1,11 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"github.com/pawlauth/pawl/sqlstore"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -95,13 +96,13 @@ func (w *writer) enqueue(c *write) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.closed {
-		return ErrClosed
+		return sqlstore.ErrClosed
 	}
 	select {
 	case w.queue <- c:
 		return nil
 	default:
-		return ErrBusy
+		return sqlstore.ErrBusy
 	}
 }
 

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"crypto/sha256"
@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // try opens a database that may be refused.
 func try(t *testing.T, path string) error {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err == nil {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -37,8 +38,8 @@ func hash(t *testing.T, path string) [sha256.Size]byte {
 }
 
 func TestOpenRequiresPathAndClock(t *testing.T) {
-	for _, o := range []sqlstore.Options{{}, {Path: newPath(t)}, {Now: time.Now}, {Path: newPath(t), Now: time.Now, MaxQueue: -1}} {
-		if s, err := sqlstore.Open(t.Context(), o); err == nil {
+	for _, o := range []sqlite.Options{{}, {Path: newPath(t)}, {Now: time.Now}, {Path: newPath(t), Now: time.Now, MaxQueue: -1}} {
+		if s, err := sqlite.Open(t.Context(), o); err == nil {
 			s.Close()
 			t.Errorf("opened with %+v", o)
 		}
@@ -116,7 +117,7 @@ func closed(t *testing.T, path string) {
 
 func TestOpenRefusesANewerVersionAndChangesNothing(t *testing.T) {
 	path := newPath(t)
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestOpenRefusesANewerVersionAndChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := raw(t, path)
-	run(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", sqlstore.SchemaVersion+1)
+	run(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", sqlite.SchemaVersion+1)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -180,9 +181,9 @@ func TestOpenManyAtOnceMakesOneDatabase(t *testing.T) {
 	for range 5 {
 		path := newPath(t)
 		var wg sync.WaitGroup
-		stores := make([]*sqlstore.Store, 8)
+		stores := make([]*sqlite.Store, 8)
 		for i := range stores {
-			wg.Go(func() { stores[i], _ = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now}) })
+			wg.Go(func() { stores[i], _ = sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now}) })
 		}
 		wg.Wait()
 		for i, s := range stores {
@@ -205,7 +206,7 @@ func TestUpgradeIsAllOrNothing(t *testing.T) {
 		"00001_good.sql": {Data: []byte("-- +goose Up\nPRAGMA application_id = 0x5061776c;\nCREATE TABLE good (n INTEGER);\n")},
 		"00002_bad.sql":  {Data: []byte("-- +goose Up\nCREATE TABLE half (n INTEGER);\nINSERT INTO nowhere VALUES (1);\n")},
 	}
-	if err := sqlstore.UpgradeWith(t.Context(), path, migrations); err == nil {
+	if err := sqlite.UpgradeWith(t.Context(), path, migrations); err == nil {
 		t.Fatal("a migration that cannot be applied was")
 	}
 	var objects int
@@ -223,7 +224,7 @@ func TestUpgradeOfTwoAtOnceIsDoneOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
-		wg.Go(func() { errs[i] = sqlstore.UpgradeWith(t.Context(), path, migrations) })
+		wg.Go(func() { errs[i] = sqlite.UpgradeWith(t.Context(), path, migrations) })
 	}
 	wg.Wait()
 	var runs int

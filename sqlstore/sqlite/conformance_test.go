@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"path/filepath"
@@ -9,16 +9,16 @@ import (
 	"github.com/pawlauth/pawl/account/accounttest"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/storetest"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // newPath returns where a database can be made.
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "pawl.db") }
 
 // open opens a database and closes it at the end of the test.
-func open(t testing.TB, path string, now func() time.Time) *sqlstore.Store {
+func open(t testing.TB, path string, now func() time.Time) *sqlite.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 	"github.com/pawlauth/pawl/token"
 )
 
@@ -31,14 +31,14 @@ func fixtureClock() time.Time { return fixtureTime }
 // version opens them and reads what was written. With -update, that of this
 // version is written anew; those of earlier ones never change.
 func TestOpenReadsEveryVersion(t *testing.T) {
-	for version := 1; version <= sqlstore.SchemaVersion; version++ {
+	for version := 1; version <= sqlite.SchemaVersion; version++ {
 		t.Run(fmt.Sprint("version", version), func(t *testing.T) { openFixture(t, version) })
 	}
 }
 
 func openFixture(t *testing.T, version int) {
 	name := fmt.Sprintf("testdata/version%d", version)
-	if *update && version == sqlstore.SchemaVersion {
+	if *update && version == sqlite.SchemaVersion {
 		writeFixture(t, name+".sql")
 	}
 	content, err := os.ReadFile(name + ".sql")
@@ -130,7 +130,7 @@ func writeFixture(t *testing.T, name string) {
 
 // describe writes down all that a store returns. Secrets of the fixture are
 // none.
-func describe(t *testing.T, s *sqlstore.Store, path string) string {
+func describe(t *testing.T, s *sqlite.Store, path string) string {
 	var b strings.Builder
 	rows, now, err := s.List(t.Context(), session.Query{WithEnded: true, Limit: 100})
 	if err != nil {

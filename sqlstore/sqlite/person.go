@@ -1,16 +1,17 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/sqlstore"
 )
 
 // EventsOf returns the events of a user that come after a cursor, at most
 // limit, in their order. There is no index of users: all events after the
 // cursor are read.
-func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit int) ([]StoredEvent, error) {
+func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit int) ([]sqlstore.StoredEvent, error) {
 	return s.events(ctx, `user_id = ? AND cursor > ?`, limit, userID, after)
 }
 

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-var errSelection = errors.New("sqlstore: a selection names one session, one user, or everyone")
+var errSelection = errors.New("sqlite: a selection names one session, one user, or everyone")
 
 const (
 	sqlEndThose = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16) WHERE ended_at IS NULL`
@@ -74,11 +74,11 @@ func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.
 	// A negative limit would be none.
 	rows, err := s.reads.QueryContext(ctx, query+` ORDER BY id LIMIT ?`, append(args, max(0, q.Limit))...)
 	if err != nil {
-		return nil, now, fmt.Errorf("sqlstore: list sessions: %w", err)
+		return nil, now, fmt.Errorf("sqlite: list sessions: %w", err)
 	}
 	listed, err := scanAll(rows, 0)
 	if err != nil {
-		return nil, now, fmt.Errorf("sqlstore: list sessions: %w", err)
+		return nil, now, fmt.Errorf("sqlite: list sessions: %w", err)
 	}
 	return listed, now, nil
 }
@@ -114,7 +114,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, feedKeep time.Duration) (i
 func (s *Store) EndedSince(ctx context.Context, window time.Duration) ([]session.ID, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT session FROM ended WHERE at >= ?`, s.now().Add(-window).UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read the feed: %w", err)
+		return nil, fmt.Errorf("sqlite: read the feed: %w", err)
 	}
 	var ids []session.ID
 	err = each(rows, func(rows *sql.Rows) error {
@@ -124,7 +124,7 @@ func (s *Store) EndedSince(ctx context.Context, window time.Duration) ([]session
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read the feed: %w", err)
+		return nil, fmt.Errorf("sqlite: read the feed: %w", err)
 	}
 	return ids, nil
 }

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"github.com/pawlauth/pawl/keyring/keyringtest"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/storetest"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 	"github.com/pawlauth/pawl/token"
 )
 
@@ -171,7 +171,7 @@ func TestEventsComeInOrderAndWhole(t *testing.T) {
 // Who follows by cursor misses nothing, however many write.
 func TestEventsAreNotMissedByWhoFollows(t *testing.T) {
 	path := newPath(t)
-	stores := []*sqlstore.Store{open(t, path, time.Now), open(t, path, time.Now)}
+	stores := []*sqlite.Store{open(t, path, time.Now), open(t, path, time.Now)}
 	const writers, each = 8, 40
 	var wg sync.WaitGroup
 	for w := range writers {

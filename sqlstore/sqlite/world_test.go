@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"crypto/rand"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 	"github.com/pawlauth/pawl/token"
 )
 
@@ -30,7 +31,7 @@ func turn(row session.Row, now time.Time) session.Change {
 }
 
 // create stores a row and returns it.
-func create(t testing.TB, s *sqlstore.Store) session.Row {
+func create(t testing.TB, s *sqlite.Store) session.Row {
 	t.Helper()
 	row := newRow(time.Now())
 	if err := s.Create(t.Context(), row); err != nil {
@@ -40,7 +41,7 @@ func create(t testing.TB, s *sqlstore.Store) session.Row {
 }
 
 // load returns a row that must be there.
-func load(t testing.TB, s *sqlstore.Store, id session.ID) session.Row {
+func load(t testing.TB, s *sqlite.Store, id session.ID) session.Row {
 	t.Helper()
 	rows, _, err := s.Load(t.Context(), []session.ID{id})
 	if err != nil || len(rows) != 1 {
@@ -50,7 +51,7 @@ func load(t testing.TB, s *sqlstore.Store, id session.ID) session.Row {
 }
 
 // replace applies one change.
-func replace(t testing.TB, s *sqlstore.Store, c session.Change) error {
+func replace(t testing.TB, s *sqlite.Store, c session.Change) error {
 	t.Helper()
 	return s.Replace(t.Context(), []session.Change{c})[0]
 }
@@ -58,7 +59,7 @@ func replace(t testing.TB, s *sqlstore.Store, c session.Change) error {
 // raw opens the database past the store, for what no store does.
 func raw(t testing.TB, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", sqlstore.DSN(path))
+	db, err := sql.Open("sqlite", sqlite.DSN(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func run(t testing.TB, db *sql.DB, query string, args ...any) {
 }
 
 // sound fails the test if a check of the store finds a fault.
-func sound(t testing.TB, s *sqlstore.Store) sqlstore.Report {
+func sound(t testing.TB, s *sqlite.Store) sqlstore.Report {
 	t.Helper()
 	report, err := s.Fsck(t.Context())
 	if err != nil {

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/pawlauth/pawl/sqlstore"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -69,13 +70,13 @@ func versionOf(ctx context.Context, db *sql.DB) (version int64, err error) {
 	case objects == 0:
 		return 0, nil
 	case id != applicationID:
-		return 0, ErrForeign
+		return 0, sqlstore.ErrForeign
 	}
 	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version); err != nil {
-		return 0, errors.Join(ErrDamaged, err)
+		return 0, errors.Join(sqlstore.ErrDamaged, err)
 	}
 	if version > schemaVersion {
-		return version, fmt.Errorf("schema version %d, this one knows up to %d: %w", version, schemaVersion, ErrNewer)
+		return version, fmt.Errorf("schema version %d, this one knows up to %d: %w", version, schemaVersion, sqlstore.ErrNewer)
 	}
 	return version, nil
 }

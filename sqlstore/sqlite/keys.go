@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ func (s *Store) Keys(ctx context.Context) ([]keyring.Record, time.Time, error) {
 	now := s.now()
 	rows, err := s.reads.QueryContext(ctx, `SELECT `+keyColumns+` FROM keys ORDER BY created_at, id`)
 	if err != nil {
-		return nil, now, fmt.Errorf("sqlstore: load keys: %w", err)
+		return nil, now, fmt.Errorf("sqlite: load keys: %w", err)
 	}
 	var keys []keyring.Record
 	err = each(rows, func(rows *sql.Rows) error {
@@ -29,7 +29,7 @@ func (s *Store) Keys(ctx context.Context) ([]keyring.Record, time.Time, error) {
 		return err
 	})
 	if err != nil {
-		return nil, now, fmt.Errorf("sqlstore: load keys: %w", err)
+		return nil, now, fmt.Errorf("sqlite: load keys: %w", err)
 	}
 	return keys, now, nil
 }

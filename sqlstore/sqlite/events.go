@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -7,14 +7,8 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/sqlstore"
 )
-
-// A StoredEvent is an event and its place in the order of all. Cursors rise
-// strictly, in the order in which events became visible; there may be gaps.
-type StoredEvent struct {
-	Cursor int64
-	session.Event
-}
 
 const (
 	eventColumns = `at, type, reason, user_id, session, generation, client_id, actor, key_id, address, user_agent, request_id`
@@ -49,20 +43,20 @@ func (s *Store) Append(ctx context.Context, events []session.Event) error {
 // Events returns the events that come after a cursor, at most limit, in their
 // order. 0 is before the first one. Who asks for what comes after the last
 // cursor it got misses none.
-func (s *Store) Events(ctx context.Context, after int64, limit int) ([]StoredEvent, error) {
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]sqlstore.StoredEvent, error) {
 	return s.events(ctx, `cursor > ?`, limit, after)
 }
 
 // events returns at most limit events on a condition, in their order.
-func (s *Store) events(ctx context.Context, condition string, limit int, args ...any) ([]StoredEvent, error) {
+func (s *Store) events(ctx context.Context, condition string, limit int, args ...any) ([]sqlstore.StoredEvent, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT cursor, `+eventColumns+` FROM events WHERE `+condition+`
 		ORDER BY cursor LIMIT ?`, append(args, max(0, limit))...)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read events: %w", err)
+		return nil, fmt.Errorf("sqlite: read events: %w", err)
 	}
-	var events []StoredEvent
+	var events []sqlstore.StoredEvent
 	err = each(rows, func(rows *sql.Rows) error {
-		var e StoredEvent
+		var e sqlstore.StoredEvent
 		err := rows.Scan(&e.Cursor, stamp{&e.Time}, (*string)(&e.Type), text{&e.Reason}, text{&e.UserID}, text{&e.Event.Session},
 			number[uint32]{&e.Generation}, text{&e.ClientID}, text{&e.Actor}, text{&e.Key}, text{&e.Address},
 			text{&e.UserAgent}, text{&e.RequestID})
@@ -70,7 +64,7 @@ func (s *Store) events(ctx context.Context, condition string, limit int, args ..
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read events: %w", err)
+		return nil, fmt.Errorf("sqlite: read events: %w", err)
 	}
 	return events, nil
 }

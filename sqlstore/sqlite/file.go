@@ -1,8 +1,9 @@
-package sqlstore
+package sqlite
 
 import (
 	"errors"
 	"fmt"
+	"github.com/pawlauth/pawl/sqlstore"
 	"io/fs"
 	"net/url"
 	"os"
@@ -55,7 +56,7 @@ func prepareFile(path string) (string, error) {
 		case err != nil:
 			return "", err
 		case !info.Mode().IsRegular():
-			return "", fmt.Errorf("%s is no ordinary file: %w", name, ErrForeign)
+			return "", fmt.Errorf("%s is no ordinary file: %w", name, sqlstore.ErrForeign)
 		case info.Mode().Perm()&^ownerOnly != 0:
 			if err := os.Chmod(name, ownerOnly); err != nil {
 				return "", fmt.Errorf("keep others from reading the database: %w", err)

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -19,7 +19,7 @@ var sqlCreate = `INSERT INTO sessions (` + sessionColumns + `)
 func (s *Store) Create(ctx context.Context, row session.Row) error {
 	args, err := rowArgs(&row)
 	if err != nil {
-		return fmt.Errorf("sqlstore: create session: %w", err)
+		return fmt.Errorf("sqlite: create session: %w", err)
 	}
 	return s.write(ctx, "create session", func(tx *tx) error {
 		return tx.one(session.ErrExists, sqlCreate, args...)
@@ -51,10 +51,10 @@ func (s *Store) Load(ctx context.Context, ids []session.ID) ([]session.Row, time
 	}
 	rows, err := s.load.QueryContext(ctx, list)
 	if err != nil {
-		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
+		return nil, now, fmt.Errorf("sqlite: load sessions: %w", err)
 	}
 	if loaded, err = scanAll(rows, len(ids)); err != nil {
-		return nil, now, fmt.Errorf("sqlstore: load sessions: %w", err)
+		return nil, now, fmt.Errorf("sqlite: load sessions: %w", err)
 	}
 	return loaded, now, nil
 }

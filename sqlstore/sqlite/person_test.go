@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/session"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // Ended sessions of one user lose what is personal and stay ended; nobody
@@ -90,7 +90,7 @@ func TestEraseSessionsKeepsThemEnded(t *testing.T) {
 // Rows: 243
 func TestEraseEventsKeepsWhatHappened(t *testing.T) {
 	s := open(t, newPath(t), time.Now)
-	const n = 2*sqlstore.EraseStep + 10
+	const n = 2*sqlite.EraseStep + 10
 	events := make([]session.Event, n)
 	mine := 0
 	for i := range events {

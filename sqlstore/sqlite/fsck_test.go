@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"encoding/hex"
@@ -11,11 +11,12 @@ import (
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 	"github.com/pawlauth/pawl/token"
 )
 
 // populated returns a store with something of everything.
-func populated(t *testing.T, path string) *sqlstore.Store {
+func populated(t *testing.T, path string) *sqlite.Store {
 	t.Helper()
 	s := open(t, path, time.Now)
 	for range 3 {
@@ -97,7 +98,7 @@ func TestFsckFindsEveryFault(t *testing.T) {
 // A page that was overwritten is found, and nothing is told of what it held.
 func TestFsckFindsADamagedPage(t *testing.T) {
 	path := newPath(t)
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestFsckFindsADamagedPage(t *testing.T) {
 // Rows: 119.
 func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 	path := newPath(t)
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now}); err != nil {
+		if s, err = sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now}); err != nil {
 			t.Fatal(err)
 		}
 		return strings.Contains(string(content), string(what))

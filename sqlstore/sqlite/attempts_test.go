@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/account"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // tag returns a tag that differs for every kind and number.
@@ -25,7 +25,7 @@ func at(of, network int) account.Attempt {
 	return account.Attempt{Account: tag('a', of), Network: tag('n', network)}
 }
 
-func tally(t testing.TB, s *sqlstore.Store, step account.Step) account.Outcome {
+func tally(t testing.TB, s *sqlite.Store, step account.Step) account.Outcome {
 	t.Helper()
 	outcome, err := s.Tally(t.Context(), step)
 	if err != nil {
@@ -35,7 +35,7 @@ func tally(t testing.TB, s *sqlstore.Store, step account.Step) account.Outcome {
 }
 
 // stored returns how many tallies the database holds.
-func stored(t testing.TB, s *sqlstore.Store) (n int) {
+func stored(t testing.TB, s *sqlite.Store) (n int) {
 	t.Helper()
 	if err := s.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM attempts").Scan(&n); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func stored(t testing.TB, s *sqlstore.Store) (n int) {
 // Rows: 169, A83
 func TestAttemptsAreSharedAndSurviveARestart(t *testing.T) {
 	path := newPath(t)
-	first, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	first, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestAttemptsAreSharedAndSurviveARestart(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stores := []*sqlstore.Store{open(t, path, time.Now), open(t, path, time.Now)}
+	stores := []*sqlite.Store{open(t, path, time.Now), open(t, path, time.Now)}
 	const attempts = 40
 	var mu sync.Mutex
 	in := 0

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 func TestOneFailingWriteFailsAlone(t *testing.T) {
@@ -53,7 +54,7 @@ func TestOneFailingWriteFailsAlone(t *testing.T) {
 
 // Rows: 198, 252.
 func TestFullQueueRefusesWrites(t *testing.T) {
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: newPath(t), Now: time.Now, MaxQueue: 2})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: newPath(t), Now: time.Now, MaxQueue: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestWriteUnderWayIsFinished(t *testing.T) {
 
 func TestCloseFinishesWhatIsQueuedAndRefusesTheRest(t *testing.T) {
 	path := newPath(t)
-	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +312,7 @@ func walSize(t *testing.T, path string) int64 {
 }
 
 // churn turns rows n times in all.
-func churn(t *testing.T, s *sqlstore.Store, rows []session.Row, n int) {
+func churn(t *testing.T, s *sqlite.Store, rows []session.Row, n int) {
 	t.Helper()
 	const batch = 100
 	for round := range n / batch {
@@ -328,7 +329,7 @@ func churn(t *testing.T, s *sqlstore.Store, rows []session.Row, n int) {
 	}
 }
 
-func manyRows(t *testing.T, s *sqlstore.Store, n int) []session.Row {
+func manyRows(t *testing.T, s *sqlite.Store, n int) []session.Row {
 	t.Helper()
 	rows := make([]session.Row, n)
 	var wg sync.WaitGroup
@@ -355,8 +356,8 @@ func TestLogStaysBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if size := walSize(t, path); size > sqlstore.WALKeep {
-		t.Errorf("the log has %d bytes, at most %d", size, sqlstore.WALKeep)
+	if size := walSize(t, path); size > sqlite.WALKeep {
+		t.Errorf("the log has %d bytes, at most %d", size, sqlite.WALKeep)
 	}
 	sound(t, s)
 }
@@ -368,12 +369,12 @@ func TestLogIsCutInSpiteOfReaders(t *testing.T) {
 	s := open(t, path, time.Now)
 	rows := manyRows(t, s, 2000)
 	end := hold(t, s)
-	for walSize(t, path) < sqlstore.WALMost+2*sqlstore.WALStep {
+	for walSize(t, path) < sqlite.WALMost+2*sqlite.WALStep {
 		churn(t, s, rows, 1000)
 	}
 	end()
-	most := walSize(t, path) + sqlstore.WALStep
-	for walSize(t, path) > sqlstore.WALKeep {
+	most := walSize(t, path) + sqlite.WALStep
+	for walSize(t, path) > sqlite.WALKeep {
 		churn(t, s, rows, 1000)
 		if walSize(t, path) > most {
 			t.Fatalf("the log has %d bytes and still grows", walSize(t, path))
@@ -400,7 +401,7 @@ func TestLogIsCutInSpiteOfReaders(t *testing.T) {
 	}
 	for range 30 {
 		churn(t, s, rows, 1000)
-		if size := walSize(t, path); size > sqlstore.WALMost+sqlstore.WALStep {
+		if size := walSize(t, path); size > sqlite.WALMost+sqlite.WALStep {
 			t.Fatalf("the log has %d bytes", size)
 		}
 	}
@@ -408,7 +409,7 @@ func TestLogIsCutInSpiteOfReaders(t *testing.T) {
 }
 
 // hold begins to read one state of the database, and returns what ends that.
-func hold(t *testing.T, s *sqlstore.Store) (end func()) {
+func hold(t *testing.T, s *sqlite.Store) (end func()) {
 	t.Helper()
 	reader, err := s.Reader().BeginTx(context.Background(), nil)
 	if err != nil {

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/session"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // childOf names the database that a child process works on; childRole says
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // child is the process that is killed, or one of several that start at once.
 func child(path, role string) error {
-	s, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: path, Now: time.Now})
+	s, err := sqlite.Open(context.Background(), sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func child(path, role string) error {
 // hammer makes sessions, turns and ends them, from many goroutines, until it
 // is killed. It tells each change on stdout when, and only when, the store has
 // answered that it is done: the id and the generation, 0 for the end.
-func hammer(s *sqlstore.Store) error {
+func hammer(s *sqlite.Store) error {
 	ctx := context.Background()
 	var out sync.Mutex
 	acknowledge := func(id session.ID, generation uint32) {
@@ -154,7 +154,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	for kill := range kills {
 		// Sooner and later within a round, a checkpoint, and the first making.
 		runAndKill(t, path, kill*kill*7%1500+kill%3, last)
-		s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Now: time.Now})
+		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
 		if err != nil {
 			t.Fatalf("after kill %d: %v", kill, err)
 		}

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func (s *Store) Tally(ctx context.Context, step account.Step) (account.Outcome, 
 		return each(rows, scan)
 	})
 	if err != nil {
-		return account.Outcome{}, fmt.Errorf("sqlstore: read attempts: %w", err)
+		return account.Outcome{}, fmt.Errorf("sqlite: read attempts: %w", err)
 	}
 	if outcome := step.Apply(s.now(), seen); outcome.Next == nil {
 		return outcome, nil
@@ -114,7 +114,7 @@ func (s *Store) SweepAttempts(ctx context.Context, keep, limit int) (int, error)
 	// Counting reads all of an index; that is for when nothing else is to do.
 	var spare int
 	if err := s.count(ctx, &spare, sqlSpare); err != nil {
-		return ended, fmt.Errorf("sqlstore: count attempts: %w", err)
+		return ended, fmt.Errorf("sqlite: count attempts: %w", err)
 	}
 	if spare <= keep {
 		return ended, nil

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func (s *Store) user(ctx context.Context, query, key string) (account.User, erro
 	case errors.Is(err, sql.ErrNoRows):
 		return account.User{}, account.ErrNotFound
 	case err != nil:
-		return account.User{}, fmt.Errorf("sqlstore: load user: %w", err)
+		return account.User{}, fmt.Errorf("sqlite: load user: %w", err)
 	}
 	return u, nil
 }
@@ -110,7 +110,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, of account.Tag) error
 func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT `+userColumns+` FROM users ORDER BY name`)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: list users: %w", err)
+		return nil, fmt.Errorf("sqlite: list users: %w", err)
 	}
 	var users []account.User
 	err = each(rows, func(rows *sql.Rows) error {
@@ -119,7 +119,7 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: list users: %w", err)
+		return nil, fmt.Errorf("sqlite: list users: %w", err)
 	}
 	return users, nil
 }

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlite_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/storetest"
-	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // spent is the processor time of this process.
@@ -23,7 +23,7 @@ func spent(b *testing.B) time.Duration {
 }
 
 // singly is what to compare with: each change has a transaction of its own.
-type singly struct{ *sqlstore.Store }
+type singly struct{ *sqlite.Store }
 
 func (s singly) Replace(ctx context.Context, changes []session.Change) []error {
 	var errs []error
@@ -36,9 +36,9 @@ func (s singly) Replace(ctx context.Context, changes []session.Change) []error {
 // BenchmarkRenewal renews through an engine, 64 at once. Its policy is strict,
 // so that every renewal turns its session.
 func BenchmarkRenewal(b *testing.B) {
-	for name, wrap := range map[string]func(*sqlstore.Store) session.Store{
-		"grouped": func(s *sqlstore.Store) session.Store { return s },
-		"singly":  func(s *sqlstore.Store) session.Store { return singly{s} },
+	for name, wrap := range map[string]func(*sqlite.Store) session.Store{
+		"grouped": func(s *sqlite.Store) session.Store { return s },
+		"singly":  func(s *sqlite.Store) session.Store { return singly{s} },
 	} {
 		b.Run(name, func(b *testing.B) {
 			clock := storetest.NewClock()

@@ -1,100 +1,67 @@
-package sqlstore
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/sqlstore"
 )
-
-// maxFaults bounds a report: of a database that is damaged throughout, the
-// first faults say enough.
-const maxFaults = 200
-
-// A Report is what [Store.Fsck] found. Its faults may be logged: they contain
-// no secret.
-type Report struct {
-	Sessions, Ended, Keys, Users, Events int // checked; of the sessions, those that ended
-
-	Faults []error
-	More   int // faults beyond those kept
-}
-
-// String returns the report as text for the operator, one fault a line.
-func (r Report) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d sessions (%d ended), %d keys, %d users, %d events: ", r.Sessions, r.Ended, r.Keys, r.Users, r.Events)
-	if len(r.Faults) == 0 {
-		return b.String() + "no fault"
-	}
-	fmt.Fprintf(&b, "%d faults", len(r.Faults)+r.More)
-	for _, fault := range r.Faults {
-		b.WriteString("\n" + strings.ReplaceAll(fault.Error(), "\n", "; "))
-	}
-	return b.String()
-}
-
-func (r *Report) fault(format string, args ...any) {
-	if len(r.Faults) >= maxFaults {
-		r.More++
-		return
-	}
-	r.Faults = append(r.Faults, fmt.Errorf(format, args...))
-}
 
 // Fsck checks the file and every invariant of what it holds: of rows, as
 // package session says; of the feed of ended sessions; of signing keys, users
 // and events. It changes nothing and may run beside a server. An error means
 // that something could not be checked.
-func (s *Store) Fsck(ctx context.Context) (Report, error) {
-	var r Report
+func (s *Store) Fsck(ctx context.Context) (sqlstore.Report, error) {
+	var r sqlstore.Report
 	var errs []error
-	for _, check := range []func(context.Context, *Report) error{
+	for _, check := range []func(context.Context, *sqlstore.Report) error{
 		s.checkFile, s.checkSessions, s.checkFeed, s.checkKeys, s.checkUsers, s.checkEvents,
 	} {
 		errs = append(errs, check(ctx, &r))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return r, fmt.Errorf("sqlstore: check: %w", err)
+		return r, fmt.Errorf("sqlite: check: %w", err)
 	}
 	return r, nil
 }
 
+// maxPages is how many faults of the file are told.
+const maxPages = 200
+
 // checkFile has SQLite check pages, indexes, and the schema's constraints.
-func (s *Store) checkFile(ctx context.Context, r *Report) error {
+func (s *Store) checkFile(ctx context.Context, r *sqlstore.Report) error {
 	return s.checkRows(ctx, func(rows *sql.Rows) error {
 		var found string
 		err := rows.Scan(&found)
 		if found != "ok" {
-			r.fault("file: %s", found)
+			r.Fault("file: %s", found)
 		}
 		return err
-	}, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
+	}, fmt.Sprintf("PRAGMA integrity_check(%d)", maxPages))
 }
 
-func (s *Store) checkSessions(ctx context.Context, r *Report) (err error) {
-	r.Sessions, err = session.Fsck(ctx, s, func(row session.Row, fault error) { r.fault("session %v: %w", row.ID, fault) })
+func (s *Store) checkSessions(ctx context.Context, r *sqlstore.Report) (err error) {
+	r.Sessions, err = session.Fsck(ctx, s, func(row session.Row, fault error) { r.Fault("session %v: %w", row.ID, fault) })
 	return errors.Join(err, s.count(ctx, &r.Ended, `SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL`))
 }
 
 // checkFeed: since the feed was last shortened, every ended session is in it,
 // and whatever is in it ended then.
-func (s *Store) checkFeed(ctx context.Context, r *Report) error {
+func (s *Store) checkFeed(ctx context.Context, r *sqlstore.Report) error {
 	missing := s.checkRows(ctx, func(rows *sql.Rows) error {
 		var id session.ID
 		err := rows.Scan(fixed{id[:]})
-		r.fault("session %v: ended, but not in the feed", id)
+		r.Fault("session %v: ended, but not in the feed", id)
 		return err
 	}, `SELECT id FROM sessions WHERE ended_at >= (SELECT value FROM meta WHERE name = 'feed_kept_from')
 		AND NOT EXISTS (SELECT 1 FROM ended WHERE at = ended_at AND session = id)`)
 	wrong := s.checkRows(ctx, func(rows *sql.Rows) error {
 		var id session.ID
 		err := rows.Scan(fixed{id[:]})
-		r.fault("session %v: in the feed, but not ended then", id)
+		r.Fault("session %v: in the feed, but not ended then", id)
 		return err
 	}, `SELECT session FROM ended JOIN sessions ON id = session WHERE ended_at IS NOT at`)
 	return errors.Join(missing, wrong)
@@ -102,58 +69,41 @@ func (s *Store) checkFeed(ctx context.Context, r *Report) error {
 
 // checkKeys: that there is one key at most of those states does not rest on
 // the index that keeps it so.
-func (s *Store) checkKeys(ctx context.Context, r *Report) error {
+func (s *Store) checkKeys(ctx context.Context, r *sqlstore.Report) error {
 	for _, state := range []string{"next", "active"} {
 		var n int
 		if err := s.count(ctx, &n, `SELECT count(*) FROM keys NOT INDEXED WHERE state = ?`, state); err != nil {
 			return err
 		}
 		if n > 1 {
-			r.fault("keys: %d are %s, at most one may be", n, state)
+			r.Fault("keys: %d are %s, at most one may be", n, state)
 		}
 	}
 	return s.checkRows(ctx, func(rows *sql.Rows) error {
-		r.Keys++
 		var id, state string
 		var size int
 		err := rows.Scan(&id, &state, &size)
-		switch signs := state == "next" || state == "active"; {
-		case signs && size == 0:
-			r.fault("key %s: %s, but has no private half", id, state)
-		case !signs && size > 0:
-			r.fault("key %s: %s, but its private half is not erased", id, state)
-		}
+		r.CheckKey(id, state, size)
 		return err
 	}, `SELECT id, state, coalesce(length(sealed), 0) FROM keys`)
 }
 
-func (s *Store) checkUsers(ctx context.Context, r *Report) error {
+func (s *Store) checkUsers(ctx context.Context, r *sqlstore.Report) error {
 	users, err := s.Users(ctx)
 	if err != nil {
 		return err
 	}
-	r.Users = len(users)
-	for i, u := range users {
-		if normal, err := account.NormalizeName(u.Name); err != nil || normal != u.Name {
-			r.fault("user %s: the name is not in its normal form", u.ID)
-		}
-		if _, err := u.Hash.Params(); err != nil {
-			r.fault("user %s: %w", u.ID, err)
-		}
-		if i > 0 && users[i-1].Name >= u.Name { // they come in order
-			r.fault("user %s: the name is not unique", u.ID)
-		}
-	}
+	r.CheckUsers(users)
 	return nil
 }
 
 // checkEvents: the next cursor is greater than all that were given.
-func (s *Store) checkEvents(ctx context.Context, r *Report) error {
+func (s *Store) checkEvents(ctx context.Context, r *sqlstore.Report) error {
 	var ahead int
 	err := s.count(ctx, &ahead, `SELECT count(*) FROM events
 		WHERE cursor > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`)
 	if ahead > 0 {
-		r.fault("events: %d have cursors that will be given again", ahead)
+		r.Fault("events: %d have cursors that will be given again", ahead)
 	}
 	return errors.Join(err, s.count(ctx, &r.Events, `SELECT count(*) FROM events`))
 }
