@@ -190,12 +190,15 @@ func (o *Operator) End(ctx context.Context, which session.Selection, reason sess
 	return ended, o.record(ctx, events...)
 }
 
-// Fence ends every session by new salts and withdraws every key that signs or
-// verifies access tokens: after a restore, nothing that was issued before is
-// good any more, not even for sessions that the backup never knew.
+// Fence ends every session and withdraws every key that signs or verifies
+// access tokens: after a restore, nothing that was issued before is good any
+// more, not even for sessions that the backup never knew. It returns how many
+// sessions there were that had not ended.
 func (o *Operator) Fence(ctx context.Context) (sessions int, err error) {
-	sessions, err = o.data.Store.Fence(ctx)
-	if err != nil {
+	if sessions, err = o.living(ctx); err != nil {
+		return 0, fmt.Errorf("count sessions: %w", err)
+	}
+	if _, err := o.data.Store.EndEveryone(ctx, time.Time{}, session.ReasonFenced); err != nil {
 		return 0, fmt.Errorf("fence sessions: %w", err)
 	}
 	records, _, err := o.Keys(ctx)
@@ -211,6 +214,17 @@ func (o *Operator) Fence(ctx context.Context) (sessions int, err error) {
 		}
 	}
 	return sessions, o.record(ctx, session.Event{Type: session.EventFenced})
+}
+
+// living counts the sessions that have not ended.
+func (o *Operator) living(ctx context.Context) (n int, err error) {
+	for query := (session.Query{Limit: 1000}); ; {
+		rows, _, err := o.data.Store.List(ctx, query)
+		if err != nil || len(rows) == 0 {
+			return n, err
+		}
+		n, query.After = n+len(rows), rows[len(rows)-1].ID
+	}
 }
 
 // Keys lists the signing keys, and the store's clock.

@@ -10,15 +10,13 @@ import (
 	"github.com/pawlauth/pawl/sqlstore"
 )
 
-// Fsck checks the file and every invariant of what it holds: of rows, as
-// package session says; of the feed of ended sessions; of signing keys, users
-// and events. It changes nothing and may run beside a server. An error means
-// that something could not be checked.
+// Fsck implements [sqlstore.Upkeep]. It checks the file too, and with it the
+// index that is the feed of ended sessions.
 func (s *Store) Fsck(ctx context.Context) (sqlstore.Report, error) {
 	var r sqlstore.Report
 	var errs []error
 	for _, check := range []func(context.Context, *sqlstore.Report) error{
-		s.checkFile, s.checkSessions, s.checkFeed, s.checkKeys, s.checkUsers, s.checkEvents,
+		s.checkFile, s.checkSessions, s.checkKeys, s.checkUsers, s.checkEvents,
 	} {
 		errs = append(errs, check(ctx, &r))
 	}
@@ -45,26 +43,7 @@ func (s *Store) checkFile(ctx context.Context, r *sqlstore.Report) error {
 
 func (s *Store) checkSessions(ctx context.Context, r *sqlstore.Report) (err error) {
 	r.Sessions, err = session.Fsck(ctx, s, func(row session.Row, fault error) { r.Fault("session %v: %w", row.ID, fault) })
-	return errors.Join(err, s.count(ctx, &r.Ended, `SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL`))
-}
-
-// checkFeed: since the feed was last shortened, every ended session is in it,
-// and whatever is in it ended then.
-func (s *Store) checkFeed(ctx context.Context, r *sqlstore.Report) error {
-	missing := s.checkRows(ctx, func(rows *sql.Rows) error {
-		var id session.ID
-		err := rows.Scan(fixed{id[:]})
-		r.Fault("session %v: ended, but not in the feed", id)
-		return err
-	}, `SELECT id FROM sessions WHERE ended_at >= (SELECT value FROM meta WHERE name = 'feed_kept_from')
-		AND NOT EXISTS (SELECT 1 FROM ended WHERE at = ended_at AND session = id)`)
-	wrong := s.checkRows(ctx, func(rows *sql.Rows) error {
-		var id session.ID
-		err := rows.Scan(fixed{id[:]})
-		r.Fault("session %v: in the feed, but not ended then", id)
-		return err
-	}, `SELECT session FROM ended JOIN sessions ON id = session WHERE ended_at IS NOT at`)
-	return errors.Join(missing, wrong)
+	return errors.Join(err, s.count(ctx, &r.Ended, `SELECT count(*) FROM sessions WHERE NOT `+sqlLive))
 }
 
 // checkKeys: that there is one key at most of those states does not rest on

@@ -16,12 +16,12 @@ func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit 
 }
 
 const (
-	sqlRemoveOver = `DELETE FROM sessions WHERE user_id = ? AND ended_at IS NOT NULL AND absolute_end <= ?`
+	sqlRemoveOver = `DELETE FROM sessions WHERE user_id = ? AND absolute_end <= ? AND NOT ` + sqlLive
 	// Each row gets a name of its own in place of the user's: not even rows of
 	// one user can be told to belong together.
 	sqlErase = `UPDATE sessions SET user_id = 'erased_' || lower(hex(randomblob(16))), user_agent = '', address = '',
 		scope = '', key_hash = NULL, binding = '', thumbprint = '', rolled_back_at = NULL
-		WHERE user_id = ? AND ended_at IS NOT NULL`
+		WHERE user_id = ? AND NOT ` + sqlLive
 )
 
 // EraseSessions takes everything personal out of the ended sessions of a user:

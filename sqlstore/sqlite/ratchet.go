@@ -28,7 +28,7 @@ func (s *Store) Create(ctx context.Context, row session.Row) error {
 
 // The ids come as one argument, a list of any length. A statement prepared
 // once serves it, and it costs less than an IN list.
-const sqlLoad = `SELECT ` + sessionColumns + ` FROM sessions
+const sqlLoad = `SELECT ` + rowColumns + ` FROM sessions
 	WHERE id IN (SELECT unhex(value) FROM json_each(?))`
 
 // Load implements [session.Ratchet].
@@ -77,15 +77,14 @@ func idList(ids []session.ID) string {
 // The three ways in which [session.Row.Apply] changes a row. Each is a
 // compare-and-swap on the generation and on not having ended.
 const (
-	sqlSwap = ` WHERE id = ? AND generation = ? AND ended_at IS NULL`
+	sqlSwap = ` WHERE id = ? AND generation = ? AND ` + sqlLive
 	// It only moves forward; NULL is never.
 	sqlRolledBack = `rolled_back_at = nullif(max(ifnull(rolled_back_at, 0), ifnull(?, 0)), 0)`
 
 	sqlTurn = `UPDATE sessions SET generation = ?, rotated_at = ?, confirmed_at = NULL,
 		prior_used_at = ?, late_repeats = ? | ((late_repeats << ?) & 255), key_hash = ?, last_seen = ?, ` + sqlRolledBack + sqlSwap
 	sqlNote = `UPDATE sessions SET late_repeats = late_repeats | ?, ` + sqlRolledBack + sqlSwap
-	// The feed of ended sessions follows by a trigger.
-	sqlEnd = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16)` + sqlSwap
+	sqlEnd  = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16)` + sqlSwap
 )
 
 // A swap is a change as a statement.
@@ -142,7 +141,7 @@ func (s *Store) Replace(ctx context.Context, changes []session.Change) []error {
 }
 
 const sqlConfirm = `UPDATE sessions SET confirmed_at = ?
-	WHERE id = ? AND generation = ? AND ended_at IS NULL AND confirmed_at IS NULL`
+	WHERE id = ? AND generation = ? AND confirmed_at IS NULL AND ` + sqlLive
 
 // confirmStep is how many uses are confirmed in one transaction.
 const confirmStep = 256

@@ -9,12 +9,14 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-// sessionColumns are the columns of a session in the order of [rowArgs] and
-// [rowScanner].
+// sessionColumns are the columns of a session in the order of [rowArgs].
 const sessionColumns = `id, salt, master, user_id, client_id, audience, scope,
 	generation, rotated_at, confirmed_at, prior_used_at, late_repeats, key_hash,
 	created_at, auth_time, methods, absolute_end, idle_limit, transport, remembered,
 	binding, thumbprint, rolled_back_at, user_agent, address, last_seen, ended_at, end_reason`
+
+// rowColumns are what [rowScanner] reads.
+const rowColumns = sessionColumns + `, ` + epochColumns
 
 // errMethod says that a login method cannot be kept.
 var errMethod = errors.New("a login method is empty or has a line break")
@@ -43,9 +45,11 @@ func hashArg(h session.KeyHash) any {
 	return h[:]
 }
 
-// A rowScanner reads sessions, with the same targets for every row.
+// A rowScanner reads sessions, with the same targets for every row, as the
+// epoch leaves them.
 type rowScanner struct {
 	row     session.Row
+	epoch   session.Epoch
 	methods string
 	targets []any
 }
@@ -61,6 +65,7 @@ func newRowScanner() *rowScanner {
 		length{&r.IdleLimit}, (*string)(&r.Transport), flag{&r.Remembered},
 		(*string)(&r.Binding.Kind), &r.Binding.Thumbprint, stamp{&r.Binding.RolledBackAt}, &r.UserAgent, &r.Address,
 		stamp{&r.LastSeen}, stamp{&r.EndedAt}, (*string)(&r.EndReason),
+		stamp{&s.epoch.At}, text{(*string)(&s.epoch.Reason)},
 	}
 	return s
 }
@@ -74,7 +79,7 @@ func (s *rowScanner) scan(rows *sql.Rows) (session.Row, error) {
 	if s.methods != "" {
 		s.row.Methods = strings.Split(s.methods, "\n")
 	}
-	return s.row, nil
+	return s.epoch.Apply(s.row), nil
 }
 
 // scanAll reads every row.

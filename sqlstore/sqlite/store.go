@@ -7,20 +7,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pawlauth/pawl/account"
-	"github.com/pawlauth/pawl/keyring"
-	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
-	"github.com/pawlauth/pawl/verify"
 )
 
-var (
-	_ session.Store    = (*Store)(nil)
-	_ session.EventLog = (*Store)(nil)
-	_ keyring.Store    = (*Store)(nil)
-	_ account.Store    = (*Store)(nil)
-	_ verify.Feed      = (*Store)(nil)
-)
+var _ sqlstore.Store = (*Store)(nil)
 
 // Options say which database to open.
 type Options struct {
