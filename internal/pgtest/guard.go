@@ -1,0 +1,166 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// patience bounds every wait for a process.
+const patience = 30 * time.Second
+
+var errTooLong = errors.New("it took too long")
+
+// await polls until done says so, at most for [patience].
+func await(done func() bool) error {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if done() {
+			return nil
+		}
+		if time.Now().After(end) {
+			return errTooLong
+		}
+	}
+}
+
+// guardVariable names, in the environment of a guard, what it guards.
+const guardVariable = "PAWL_PGTEST_GUARD"
+
+// A test binary that is started as a guard never gets to its tests. It waits
+// until the process that started it has ended, however that came about: then
+// the pipe that is its input is closed.
+func init() {
+	if dir := os.Getenv(guardVariable); dir != "" {
+		io.Copy(io.Discard, os.Stdin)
+		if err := remove(dir); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+// workshop returns the folder of everything that this process makes, guarded.
+// Its path is short: a socket's may have 107 bytes.
+var workshop = sync.OnceValues(func() (string, error) {
+	parent := os.TempDir()
+	if len(parent) > 60 {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "pawl-pg-")
+	if err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // as /proc spells it
+		return "", err
+	}
+	return dir, guard(dir)
+})
+
+// guard starts the guard of a folder.
+func guard(dir string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), guardVariable+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what ends our group does not end it
+	if lifeline, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	return cmd.Start()
+}
+
+// lifeline is the pipe to the guard. Nobody writes to it, and nobody closes it
+// but the end of this process; being here keeps it from the garbage collector.
+var lifeline io.Closer
+
+// processes returns who works in a folder or below it. Every process of a
+// server stays in its data directory for life.
+func processes(dir string) (pids []int) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd") // the pattern is well-formed
+	for _, link := range links {
+		cwd, err := os.Readlink(link)
+		if err != nil { // ended meanwhile, or another user's
+			continue
+		}
+		if cwd == dir || strings.HasPrefix(cwd, dir+"/") {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// signal sends a signal to everybody who works in a folder and returns how
+// many they are.
+func signal(dir string, s syscall.Signal) int {
+	pids := processes(dir)
+	for _, pid := range pids {
+		syscall.Kill(pid, s) // one that has ended meanwhile is no error
+	}
+	return len(pids)
+}
+
+// moves reports whether a process is neither frozen nor gone. Its state
+// follows its name, which is in brackets (proc(5), stat).
+func moves(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " T ")
+}
+
+// kill ends everybody who works in a folder, without a chance to say a last
+// word, and waits until they are gone.
+func kill(dir string) error {
+	if err := await(func() bool { return signal(dir, syscall.SIGKILL) == 0 }); err != nil {
+		return fmt.Errorf("killing the processes in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// remove ends whoever works in a folder and removes it, with the shared memory
+// that killed servers leave in the kernel.
+func remove(dir string) error {
+	if err := kill(dir); err != nil {
+		return err
+	}
+	for _, pattern := range []string{"data", "*/data"} {
+		dirs, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is well-formed
+		for _, data := range dirs {
+			if id := segment(data); id != "" {
+				exec.Command("ipcrm", "-m", id).Run() // 56 bytes; not worth an error
+			}
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// segment is the id of the shared memory of a server that runs or was killed:
+// the second word of the seventh line of postmaster.pid.
+func segment(data string) string {
+	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 7 {
+		return ""
+	}
+	if words := strings.Fields(lines[6]); len(words) == 2 {
+		return words[1]
+	}
+	return ""
+}
