@@ -16,13 +16,14 @@ var ladder = []string{
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
-	"service", "sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
+	"service", "service/servicetest",
+	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
 	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly",
 	"internal/archtest", "internal/browsertest", "internal/opstest", "internal/pgtest", "internal/proxytest",
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
-var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore"}
+var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore", "service"}
 
 func TestImportsFollowTheLadder(t *testing.T) {
 	for _, f := range tree(t) {
