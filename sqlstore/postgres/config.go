@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Bounds that the database itself keeps, so that no node that hangs holds up
+// the others. Statements end well below the overlap with which the feed of
+// ended sessions is read.
+const (
+	statementTimeout = 4 * time.Second
+	lockTimeout      = 2 * time.Second
+	idleTimeout      = 5 * time.Second // within a transaction
+	connectTimeout   = 3 * time.Second
+)
+
+// maxConns is how many connections a node has unless the URL says
+// pool_max_conns: renewals of all requests share one at a time.
+const maxConns = 8
+
+// ErrPlain says that the way to the database is open to others.
+var ErrPlain = errors.New("the way to the database leaves this machine and its server is not proved; add sslmode=verify-full (and sslrootcert=FILE) to the URL")
+
+var errURL = errors.New("the URL of the database cannot be read; give postgres://user:password@host:port/name")
+
+// config reads the URL. Its errors do not contain it: it has a password.
+func (o Options) config() (*pgxpool.Config, error) {
+	if o.URL == "" {
+		return nil, errURL
+	}
+	c, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, errURL
+	}
+	if !o.DangerouslyPlain && proved(c) != nil && !hasSetting(o.URL, "sslmode") && os.Getenv("PGSSLMODE") == "" {
+		// libpq's default gives up encryption where the server, or who speaks in
+		// its name, offers none.
+		if c, err = pgxpool.ParseConfig(withSetting(o.URL, "sslmode", "verify-full")); err != nil {
+			return nil, fmt.Errorf("%w; its certificate authority is not read", errURL)
+		}
+	}
+	if err := proved(c); err != nil && !o.DangerouslyPlain {
+		return nil, err
+	}
+	if !hasSetting(o.URL, "pool_max_conns") {
+		c.MaxConns = maxConns
+	}
+	c.ConnConfig.ConnectTimeout = connectTimeout
+	settings := c.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"application_name":                    "pawl",
+		"statement_timeout":                   milliseconds(statementTimeout),
+		"lock_timeout":                        milliseconds(lockTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
+		"plan_cache_mode":                     "force_generic_plan", // every statement finds rows by key
+		"timezone":                            "UTC",
+	} {
+		if settings[name] == "" {
+			settings[name] = value
+		}
+	}
+	return c, nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// proved returns [ErrPlain] if any of the servers that may be spoken to is
+// neither on this machine nor proved by its certificate.
+func proved(c *pgxpool.Config) error {
+	if !onThisMachine(c.ConnConfig.Host) && !verified(c.ConnConfig.TLSConfig) {
+		return ErrPlain
+	}
+	for _, f := range c.ConnConfig.Fallbacks {
+		if !onThisMachine(f.Host) && !verified(f.TLSConfig) {
+			return ErrPlain
+		}
+	}
+	return nil
+}
+
+// verified: with sslmode=verify-ca the name is not checked, the chain is.
+func verified(c *tls.Config) bool {
+	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil)
+}
+
+func onThisMachine(host string) bool {
+	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" {
+		return true // a socket
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// isURL reports whether a connection string is a URL, and not key=value pairs.
+func isURL(text string) bool {
+	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
+}
+
+// hasSetting reports whether a connection string names a setting.
+func hasSetting(text, name string) bool {
+	if u, err := url.Parse(text); err == nil && isURL(text) {
+		return u.Query().Has(name)
+	}
+	for field := range strings.FieldsSeq(text) {
+		if key, _, found := strings.Cut(field, "="); found && key == name {
+			return true
+		}
+	}
+	return false
+}
+
+// withSetting adds a setting to a connection string.
+func withSetting(text, name, value string) string {
+	u, err := url.Parse(text)
+	if err != nil || !isURL(text) {
+		return text + " " + name + "=" + value
+	}
+	query := u.Query()
+	query.Set(name, value)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// name is what an error may say of the database: where it is, not who opens it.
+func (o Options) name() string {
+	c, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return "postgres"
+	}
+	return net.JoinHostPort(c.ConnConfig.Host, strconv.Itoa(int(c.ConnConfig.Port))) + "/" + c.ConnConfig.Database
+}

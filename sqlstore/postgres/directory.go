@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
+)
+
+var errSelection = errors.New("postgres: a selection names one session or one user")
+
+const (
+	sqlEndThose   = `UPDATE pawl.sessions SET ended_at = ` + sqlNow + `, end_reason = $2, salt = ` + noSalt + ` WHERE id = ANY ($3) AND ` + sqlLive + ` RETURNING id, user_id`
+	sqlSessionsOf = `SELECT session FROM pawl.user_sessions WHERE user_id = $1 ORDER BY session`
+)
+
+// End implements [session.Directory].
+func (s *Store) End(ctx context.Context, which session.Selection, reason session.Reason) ([]session.Ended, error) {
+	if !which.Valid() {
+		return nil, errSelection
+	}
+	ids := [][16]byte{which.Session}
+	if which.User != "" {
+		var err error
+		if ids, err = s.sessionsOf(ctx, which.User); err != nil {
+			return nil, err
+		}
+	}
+	those := ids[:0]
+	for _, id := range ids {
+		if id != which.Except {
+			those = append(those, id)
+		}
+	}
+	if len(those) == 0 {
+		return nil, nil
+	}
+	ended, err := collect(ctx, s, "end sessions", writes, func(rows pgx.Rows) (e session.Ended, err error) {
+		return e, rows.Scan((*[16]byte)(&e.Session), &e.UserID)
+	}, sqlEndThose, s.clock(), string(reason), those)
+	if err == nil && len(ended) > 0 {
+		s.tell(ctx)
+	}
+	return ended, err
+}
+
+// sessionsOf returns the sessions that a user has, or had.
+func (s *Store) sessionsOf(ctx context.Context, userID string) ([][16]byte, error) {
+	return collect(ctx, s, "find a user's sessions", reads, func(rows pgx.Rows) (id [16]byte, err error) {
+		return id, rows.Scan(&id)
+	}, sqlSessionsOf, userID)
+}
+
+const sqlEndEveryone = `UPDATE pawl.epoch SET at = $1, reason = $2, written = '00000000-0000-0000-0000-000000000000' WHERE at < $1`
+
+// maxEpochs is how often an epoch is set anew because it came too late.
+const maxEpochs = 5
+
+// EndEveryone implements [session.Directory].
+func (s *Store) EndEveryone(ctx context.Context, at time.Time, reason session.Reason) (session.Epoch, error) {
+	for range maxEpochs {
+		until := at
+		if at.IsZero() {
+			now, err := s.time(ctx)
+			if err != nil {
+				return session.Epoch{}, err
+			}
+			until = now.Add(session.EpochMargin)
+		}
+		if _, err := s.exec(ctx, "end everyone", sqlEndEveryone, until, string(reason)); err != nil {
+			return session.Epoch{}, err
+		}
+		// From here on every statement sees it. One that did not has a clock
+		// that is earlier than this one.
+		now, err := s.time(ctx)
+		if err != nil {
+			return session.Epoch{}, err
+		}
+		if !at.IsZero() || now.Before(until) {
+			s.tell(ctx)
+			return s.epoch(ctx)
+		}
+	}
+	return session.Epoch{}, errors.New("postgres: end everyone: the database takes too long to commit")
+}
+
+// epoch returns the epoch that is set.
+func (s *Store) epoch(ctx context.Context) (e session.Epoch, err error) {
+	err = s.query(ctx, "read the epoch", reads, func() {}, func(rows pgx.Rows) error {
+		r := record{columns: rows.RawValues()}
+		e = session.Epoch{At: r.time(), Reason: session.Reason(r.text())}
+		return r.err
+	}, `SELECT at, reason FROM pawl.epoch`, binaryResults)
+	return e, err
+}
+
+// List implements [session.Directory].
+func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {
+	query, args := sqlSession+` WHERE id > $2`, []any{s.clock(), [16]byte(q.After)}
+	if q.User != "" {
+		ids, err := s.sessionsOf(ctx, q.User)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		query, args = query+` AND id = ANY ($4) AND user_id = $5`, append(args, max(0, q.Limit), ids, q.User)
+	} else {
+		args = append(args, max(0, q.Limit))
+	}
+	if !q.WithEnded {
+		query += ` AND ` + sqlLive
+	}
+	rows, now, err := s.sessions(ctx, "list sessions", 0, query+` ORDER BY id LIMIT $3`, args...)
+	if err == nil && len(rows) == 0 {
+		now, err = s.time(ctx)
+	}
+	return rows, now, err
+}
+
+const (
+	sqlSweep = `DELETE FROM pawl.sessions WHERE id = ANY (ARRAY(SELECT id FROM pawl.sessions
+		WHERE absolute_end <= ` + sqlNow + ` AND (ended_at IS NULL OR ended_at < ` + sqlNow + ` - $2::interval)
+		ORDER BY absolute_end LIMIT $3 FOR UPDATE SKIP LOCKED))`
+	// A line may be there for a session that has not been stored yet, but not
+	// for one that is over.
+	sqlSweepLines = `DELETE FROM pawl.user_sessions WHERE (user_id, session) IN (SELECT user_id, session FROM pawl.user_sessions
+		WHERE over_at <= ` + sqlNow + ` - $2::interval AND NOT EXISTS (SELECT 1 FROM pawl.sessions WHERE id = session)
+		ORDER BY over_at LIMIT $3)`
+)
+
+// Sweep implements [session.Directory].
+func (s *Store) Sweep(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
+	limit = max(0, limit)
+	removed, err := s.exec(ctx, "sweep sessions", sqlSweep, s.clock(), feedKeep, limit)
+	if err != nil {
+		return removed, err
+	}
+	if _, err := s.exec(ctx, "sweep sessions of users", sqlSweepLines, s.clock(), feedKeep, limit); err != nil {
+		return removed, err
+	}
+	written, err := s.writeEpoch(ctx, limit-removed, feedKeep)
+	return removed + written, err
+}
+
+const (
+	sqlEpochDue  = `SELECT written FROM pawl.epoch WHERE written IS NOT NULL AND at < ` + sqlNow + ` - $2::interval`
+	sqlEpochStep = `SELECT id FROM pawl.sessions WHERE id > $1 ORDER BY id LIMIT $2`
+	// With the condition on the epoch that was read: it may have moved on.
+	sqlEpochRows = `UPDATE pawl.sessions SET ended_at = e.at, end_reason = e.reason, salt = ` + noSalt + `
+		FROM pawl.epoch e WHERE sessions.id = ANY ($1) AND ended_at IS NULL AND created_at <= e.at`
+	sqlEpochTo = `UPDATE pawl.epoch SET written = $2 WHERE written = $1`
+)
+
+// writeEpoch writes the epoch into at most limit rows, in the order of their
+// ids, and returns how many it looked at. How far it got is kept with the
+// epoch: whoever comes next goes on there.
+func (s *Store) writeEpoch(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
+	scan := func(rows pgx.Rows) (id [16]byte, err error) { return id, rows.Scan(&id) }
+	due, err := collect(ctx, s, "find the epoch", reads, scan, sqlEpochDue, s.clock(), feedKeep)
+	if err != nil || len(due) == 0 || limit <= 0 {
+		return 0, err
+	}
+	step, err := collect(ctx, s, "find what the epoch ended", reads, scan, sqlEpochStep, due[0], limit)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.exec(ctx, "write the epoch", sqlEpochRows, step); err != nil {
+		return 0, err
+	}
+	var to *[16]byte // NULL: all rows have it
+	if len(step) == limit {
+		to = &step[len(step)-1]
+	}
+	_, err = s.exec(ctx, "note how far the epoch is written", sqlEpochTo, due[0], to)
+	return len(step), err
+}
+
+// Ended implements [verify.Feed].
+func (s *Store) Ended(ctx context.Context, window time.Duration) (verify.Endings, error) {
+	epoch, err := s.epoch(ctx)
+	if err != nil {
+		return verify.Endings{}, fmt.Errorf("postgres: read the feed: %w", err)
+	}
+	ids, err := collect(ctx, s, "read the feed", reads, func(rows pgx.Rows) (session.ID, error) { return scanID(rows) },
+		`SELECT id FROM pawl.sessions WHERE ended_at >= `+sqlNow+` - $2::interval`, s.clock(), window)
+	return verify.Endings{Sessions: ids, Epoch: epoch.At}, err
+}
