@@ -33,10 +33,17 @@ func (k *PublicKey) Verify(message, signature []byte) bool {
 type Set struct {
 	byHeader map[string]*PublicKey
 	document []byte
+	missed   func(header string) // see ParseSet; nil for a ring's own
 }
 
 // Lookup returns the key that writes exactly this header segment, or nil.
-func (s *Set) Lookup(header string) *PublicKey { return s.byHeader[header] }
+func (s *Set) Lookup(header string) *PublicKey {
+	key := s.byHeader[header]
+	if key == nil && s.missed != nil {
+		s.missed(header)
+	}
+	return key
+}
 
 // Len returns the number of keys.
 func (s *Set) Len() int { return len(s.byHeader) }
