@@ -104,8 +104,8 @@ func uuids(ids []session.ID) [][16]byte {
 // compare-and-swap on the generation and on not having ended, for many rows at
 // once. A row that somebody else has locked is left alone.
 const (
-	sqlMine = `, mine AS (SELECT id FROM pawl.sessions JOIN v USING (id) WHERE generation = was AND ` + sqlLive + `
-		ORDER BY id FOR UPDATE OF sessions SKIP LOCKED)`
+	sqlMine = `, mine AS (SELECT id FROM pawl.sessions s JOIN v USING (id) WHERE s.generation = was AND ` + sqlLive + `
+		ORDER BY id FOR UPDATE OF s SKIP LOCKED)`
 	// It only moves forward; greatest passes over NULL, which is never.
 	sqlRolledBack = `rolled_back_at = greatest(s.rolled_back_at, v.rolled_back_at)`
 	sqlWhere      = ` FROM v JOIN mine USING (id) WHERE s.id = v.id RETURNING s.id`

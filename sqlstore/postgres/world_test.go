@@ -1,0 +1,53 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pawlauth/pawl/internal/pgtest"
+	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/session/storetest"
+	"github.com/pawlauth/pawl/sqlstore/postgres"
+)
+
+// database returns the URL of a database of its own with the schema.
+func database(t testing.TB) string {
+	t.Helper()
+	url := pgtest.Database(t)
+	if _, _, err := postgres.Migrate(t.Context(), postgres.Options{URL: url}); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// open opens a database and closes it at the end of the test. A nil clock is
+// that of the database.
+func open(t testing.TB, url string, now func() time.Time) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// Rows: 94, 114, 119, 252, A39, A96.
+func TestStoreKeepsTheContractOfSessions(t *testing.T) {
+	urls := make(map[session.Store]string)
+	storetest.Run(t, storetest.Maker{
+		Open: func(t *testing.T, now func() time.Time) session.Store {
+			url := database(t)
+			s := open(t, url, now)
+			urls[s] = url
+			return s
+		},
+		Again: func(t *testing.T, first session.Store, now func() time.Time) session.Store {
+			return open(t, urls[first], now)
+		},
+	})
+}
