@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package pgtest
 
@@ -51,7 +51,11 @@ func NewCluster(t testing.TB, o Options) *Cluster {
 
 func newCluster(t testing.TB, i installation) *Cluster {
 	t.Helper()
-	s, err := newFolder(i)
+	parent, err := onDisk()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(i, parent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package pgtest
 
@@ -18,7 +18,7 @@ const serverVariable = "PAWL_TEST_POSTGRES"
 // quick gives up what only matters after a crash.
 var quick = map[string]string{
 	"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
-	"autovacuum_naptime": "1h", "max_connections": "200",
+	"max_wal_size": "64MB", "autovacuum_naptime": "1h", "max_connections": "200",
 }
 
 // shared is the server of all tests of this binary; its guard ends it.
@@ -27,7 +27,11 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newFolder(found)
+	parent, err := inMemory()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(found, parent)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package pgtest
 
@@ -50,13 +50,27 @@ func init() {
 	}
 }
 
-// workshop returns the folder of everything that this process makes, guarded.
-// Its path is short: a socket's may have 107 bytes.
-var workshop = sync.OnceValues(func() (string, error) {
-	parent := os.TempDir()
-	if len(parent) > 60 {
-		parent = "/tmp"
+// onDisk returns the guarded folder of what this process makes to last.
+var onDisk = sync.OnceValues(func() (string, error) {
+	if parent := os.TempDir(); len(parent) <= 60 { // the path of a socket may have 107 bytes
+		return workshop(parent)
 	}
+	return workshop("/tmp")
+})
+
+// inMemory returns the guarded folder of what may be lost. Creating the 300
+// files of a database takes a disk a quarter of a second, if it is a slow one.
+var inMemory = sync.OnceValues(func() (string, error) {
+	const memory, enough = "/dev/shm", 1 << 30
+	var free syscall.Statfs_t
+	if err := syscall.Statfs(memory, &free); err != nil || free.Bavail*uint64(free.Bsize) < enough {
+		return onDisk()
+	}
+	return workshop(memory)
+})
+
+// workshop makes a folder, and a guard for it.
+func workshop(parent string) (string, error) {
 	dir, err := os.MkdirTemp(parent, "pawl-pg-")
 	if err != nil {
 		return "", err
@@ -64,8 +78,8 @@ var workshop = sync.OnceValues(func() (string, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil { // as /proc spells it
 		return "", err
 	}
-	return dir, guard(dir)
-})
+	return dir, errors.Join(os.Chmod(dir, 0o711), guard(dir)) // the servers' user may pass
+}
 
 // guard starts the guard of a folder.
 func guard(dir string) error {
@@ -77,15 +91,17 @@ func guard(dir string) error {
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), guardVariable+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what ends our group does not end it
-	if lifeline, err = cmd.StdinPipe(); err != nil {
+	if _, err := cmd.StdinPipe(); err != nil {
 		return err
 	}
-	return cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	// Nobody writes to the pipe, and only the end of this process closes it.
+	// Who waits for the guard keeps the pipe from the garbage collector.
+	go cmd.Wait()
+	return nil
 }
-
-// lifeline is the pipe to the guard. Nobody writes to it, and nobody closes it
-// but the end of this process; being here keeps it from the garbage collector.
-var lifeline io.Closer
 
 // processes returns who works in a folder or below it. Every process of a
 // server stays in its data directory for life.
