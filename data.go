@@ -11,58 +11,122 @@ import (
 
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/sqlstore/postgres"
 	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
 
 // databaseFile is the name of the database within the data directory.
 const databaseFile = "pawl.db"
 
-// Data is an opened data directory: the database and the master key. Several
-// processes may have one directory open, so commands work beside a running
-// server.
+// Data is the database and the master key, opened. Several processes may have
+// the same data open, so commands work beside a running server.
 type Data struct {
 	Store  sqlstore.Store
 	Master *keyring.Master
 }
 
-// ErrNoData says that a directory holds no data of Pawl.
+// ErrNoData says that there is no data of Pawl.
 var ErrNoData = errors.New("no Pawl data here; start the server once, or name the right directory")
 
 var errNoDirectory = errors.New("the data directory is not named")
 
-// OpenData opens a data directory. masterKey is the path of the master key
-// file; empty means master.key in the directory. With create, a missing
-// directory, database or master key is made; without it, a missing one is
-// [ErrNoData]. A master key is never made for data that already has keys: it
+// A Place says where data is.
+type Place struct {
+	// Directory holds the database and the master key; with a Store, at most
+	// the master key.
+	Directory string
+	// MasterKeyFile is the path of the master key; empty: master.key in
+	// Directory.
+	MasterKeyFile string
+	// Store is the URL of a PostgreSQL that many nodes share,
+	// postgres://user:password@host/name; empty: a file in Directory. What it
+	// leaves out comes from libpq's environment, PGPASSFILE for instance.
+	Store string
+	// DangerouslyPlainStore allows a connection to a Store beyond this machine
+	// that is not encrypted, or whose server is not proved.
+	DangerouslyPlainStore bool
+}
+
+// validate returns every fault of the place at once.
+func (p Place) validate() error {
+	var faults []error
+	if p.Directory == "" && (p.Store == "" || p.MasterKeyFile == "") {
+		faults = append(faults, errNoDirectory)
+	}
+	if p.Store != "" {
+		faults = append(faults, p.postgres().Validate())
+	}
+	return errors.Join(faults...)
+}
+
+func (p Place) postgres() postgres.Options {
+	return postgres.Options{URL: p.Store, DangerouslyPlain: p.DangerouslyPlainStore}
+}
+
+// masterKey is the path of the master key file.
+func (p Place) masterKey() string {
+	if p.MasterKeyFile != "" {
+		return p.MasterKeyFile
+	}
+	return filepath.Join(p.Directory, masterFile)
+}
+
+// OpenData opens data. With create, a missing directory, database, schema or
+// master key is made, and an older schema upgraded; without it, a missing one
+// is [ErrNoData]. A master key is never made for data that already has keys: it
 // would not open them.
-func OpenData(ctx context.Context, dir, masterKey string, create bool) (*Data, error) {
-	if dir == "" {
-		return nil, errNoDirectory
+func OpenData(ctx context.Context, place Place, create bool) (*Data, error) {
+	if err := place.validate(); err != nil {
+		return nil, err
 	}
-	if masterKey == "" {
-		masterKey = filepath.Join(dir, masterFile)
-	}
-	path := filepath.Join(dir, databaseFile)
-	if create {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if create && place.Directory != "" {
+		if err := os.MkdirAll(place.Directory, 0o700); err != nil {
 			return nil, fmt.Errorf("create data directory: %w", err)
 		}
-	} else if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil, fmt.Errorf("%s: %w", dir, ErrNoData)
 	}
 	// Who can replace files can replace keys.
-	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("%s has mode %v: %w", dir, info.Mode(), ErrOpenDirectory)
+	if info, err := os.Stat(place.Directory); err == nil && info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("%s has mode %v: %w", place.Directory, info.Mode(), ErrOpenDirectory)
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
+	store, err := place.open(ctx, create)
 	if err != nil {
 		return nil, err
 	}
-	master, err := masterFor(ctx, store, masterKey)
+	master, err := masterFor(ctx, store, place.masterKey())
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return &Data{Store: store, Master: master}, nil
+}
+
+// open opens the database.
+func (p Place) open(ctx context.Context, create bool) (sqlstore.Store, error) {
+	if p.Store != "" {
+		return p.openShared(ctx, create)
+	}
+	path := filepath.Join(p.Directory, databaseFile)
+	if !create {
+		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+			return nil, fmt.Errorf("%s: %w", p.Directory, ErrNoData)
+		}
+	}
+	return sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
+}
+
+// openShared opens a PostgreSQL. Its schema is upgraded if the role may do
+// that; if not, somebody who may has to run "pawl migrate up".
+func (p Place) openShared(ctx context.Context, create bool) (sqlstore.Store, error) {
+	store, err := postgres.Open(ctx, p.postgres())
+	if create && errors.Is(err, postgres.ErrOlder) {
+		if _, _, migrate := postgres.Migrate(ctx, p.postgres()); migrate != nil {
+			return nil, errors.Join(err, migrate)
+		}
+		store, err = postgres.Open(ctx, p.postgres())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return any(store).(sqlstore.Store), nil
 }
 
 // ErrOpenDirectory says that others may write into the data directory.

@@ -40,10 +40,20 @@ const (
 type Options struct {
 	_ struct{} // only fields by name
 
-	// Data is the directory that holds everything; it is made if missing.
+	// Data is the directory that holds everything; it is made if missing. With a
+	// Store it holds at most the master key, and is not needed if that is in a
+	// MasterKeyFile.
 	Data string
 	// MasterKeyFile is the path of the master key; empty: master.key in Data.
+	// All nodes that share a Store have the same one.
 	MasterKeyFile string
+	// Store is the URL of a PostgreSQL that many nodes share,
+	// postgres://user:password@host/name; empty: a file in Data. The way to one
+	// that is not on this machine is encrypted and its server proved, as with
+	// sslmode=verify-full.
+	Store string
+	// DangerouslyPlainStore allows other ways to the Store.
+	DangerouslyPlainStore bool
 	// Origins are the URLs that browsers see, exactly as in an Origin header:
 	// https://app.example.com. The first is the issuer of tokens.
 	Origins []string
@@ -157,9 +167,7 @@ func (o Options) PasswordLength() int {
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var faults []error
-	if o.Data == "" {
-		faults = append(faults, errNoDirectory)
-	}
+	faults = append(faults, o.place().validate())
 	if keep := o.Policy.FeedKeep(Leeway); o.Keys.TokenLife < keep {
 		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
 	}
@@ -172,6 +180,11 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("home %q is not a plain path on this site", o.Home))
 	}
 	return errors.Join(faults...)
+}
+
+// place is where the data is.
+func (o Options) place() Place {
+	return Place{Directory: o.Data, MasterKeyFile: o.MasterKeyFile, Store: o.Store, DangerouslyPlainStore: o.DangerouslyPlainStore}
 }
 
 // A Pawl is a running Pawl. It is safe for concurrent use. Close it.
@@ -196,7 +209,7 @@ func Open(ctx context.Context, o Options) (*Pawl, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	data, err := OpenData(ctx, o.Data, o.MasterKeyFile, true)
+	data, err := OpenData(ctx, o.place(), true)
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,8 @@ import (
 // A Config is everything the server can be told, as it was told. [Config.Plan]
 // checks it.
 type Config struct {
-	Dev            bool   // http on localhost, a demo user, a bearer client
-	Data           string // directory
-	MasterKeyFile  string
+	Dev            bool // http on localhost, a demo user, a bearer client
+	Place          pawl.Place
 	Listen         string // address of the public listener
 	OpsListen      string // address of the operations listener
 	Origins        []string
@@ -108,10 +107,10 @@ func (c Config) Plan() (Plan, error) {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		fault("--log-format %q is unknown; use text or json", c.LogFormat)
 	}
-	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
-		fault("--data %s is not a directory", c.Data)
+	if info, err := os.Stat(c.Place.Directory); err == nil && !info.IsDir() {
+		fault("--data %s is not a directory", c.Place.Directory)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fault("--data %s: %w", c.Data, err)
+		fault("--data %s: %w", c.Place.Directory, err)
 	}
 	logo, err := readLogo(c.BrandLogo)
 	if err != nil {
@@ -122,7 +121,8 @@ func (c Config) Plan() (Plan, error) {
 		faults = append(faults, err)
 	}
 	p.options = pawl.Options{
-		Data: c.Data, MasterKeyFile: c.MasterKeyFile, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
+		Data: c.Place.Directory, MasterKeyFile: c.Place.MasterKeyFile, Store: c.Place.Store,
+		DangerouslyPlainStore: c.Place.DangerouslyPlainStore, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,

@@ -60,7 +60,7 @@ func (h *herd) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.data, err = pawl.OpenData(ctx, h.dir, "", true); err != nil {
+	if h.data, err = pawl.OpenData(ctx, pawl.Place{Directory: h.dir}, true); err != nil {
 		return err
 	}
 	h.ring, err = keyring.Open(ctx, h.data.Store, h.data.Master, keyring.Options{Algorithm: keyring.EdDSA,

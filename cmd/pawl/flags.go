@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/server"
@@ -17,13 +18,20 @@ import (
 
 // dataFlags are shared by every command that opens the data.
 type dataFlags struct {
-	Data          string `default:"./pawl-data" placeholder:"DIR" env:"PAWL_DATA" help:"Directory that holds everything."`
-	MasterKeyFile string `placeholder:"FILE" env:"PAWL_MASTER_KEY_FILE" help:"Master key, if it does not live in the data directory."`
+	Data                  string `default:"./pawl-data" placeholder:"DIR" env:"PAWL_DATA" help:"Directory that holds everything."`
+	MasterKeyFile         string `placeholder:"FILE" env:"PAWL_MASTER_KEY_FILE" help:"Master key, if it does not live in the data directory."`
+	Store                 string `placeholder:"URL" env:"PAWL_STORE" help:"PostgreSQL that many nodes share, postgres://user@host/name; without, a file in the data directory."`
+	DangerouslyPlainStore bool   `env:"PAWL_DANGEROUSLY_PLAIN_STORE" help:"Allow a way to the store beyond this machine that is not encrypted and proved."`
+}
+
+// place is where the data is.
+func (f dataFlags) place() pawl.Place {
+	return pawl.Place{Directory: f.Data, MasterKeyFile: f.MasterKeyFile, Store: f.Store, DangerouslyPlainStore: f.DangerouslyPlainStore}
 }
 
 // operator opens existing data.
 func (f dataFlags) operator(ctx context.Context) (*server.Operator, error) {
-	return server.OpenOperator(ctx, f.Data, f.MasterKeyFile, false)
+	return server.OpenOperator(ctx, f.place(), false)
 }
 
 // policyFlags say how long things live.

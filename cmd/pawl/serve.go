@@ -39,7 +39,7 @@ type serveFlags struct {
 func (f serveFlags) config() (server.Config, error) {
 	policy, err := f.policy()
 	c := server.Config{
-		Dev: f.Dev, Data: f.Data, MasterKeyFile: f.MasterKeyFile, Listen: f.Listen, OpsListen: f.OpsListen,
+		Dev: f.Dev, Place: f.place(), Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
 		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, Places: f.Places, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,

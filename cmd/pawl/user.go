@@ -52,7 +52,7 @@ func (c *userAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	o, err := server.OpenOperator(ctx, c.Data, c.MasterKeyFile, true)
+	o, err := server.OpenOperator(ctx, c.place(), true)
 	if err != nil {
 		return err
 	}

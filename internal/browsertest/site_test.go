@@ -255,7 +255,7 @@ func (s *site) expire(b *tab) {
 	claims.IssuedAt -= int64(time.Hour / time.Second)
 	claims.Expires -= int64(time.Hour / time.Second)
 	claims.AuthTime -= int64(time.Hour / time.Second)
-	data, err := pawl.OpenData(ctx, s.data, "", false)
+	data, err := pawl.OpenData(ctx, pawl.Place{Directory: s.data}, false)
 	if err != nil {
 		s.t.Fatal(err)
 	}

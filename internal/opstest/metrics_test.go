@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/server"
 	"github.com/pawlauth/pawl/session"
 )
@@ -35,7 +36,7 @@ func exposed(t *testing.T) string {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, done := &output{}, make(chan error, 1)
 	go func() {
-		done <- server.Run(ctx, server.Config{Dev: true, Data: filepath.Join(t.TempDir(), "data"), Listen: "localhost:0", OpsListen: "localhost:0",
+		done <- server.Run(ctx, server.Config{Dev: true, Place: pawl.Place{Directory: filepath.Join(t.TempDir(), "data")}, Listen: "localhost:0", OpsListen: "localhost:0",
 			Origins: []string{"http://localhost:8080"}, Prefix: "/auth", LogFormat: "text", Home: "/", Policy: policy,
 			Keys: keyring.Options{Algorithm: keyring.EdDSA, Rotation: 720 * time.Hour, Publication: time.Hour}}, out, io.Discard)
 	}()

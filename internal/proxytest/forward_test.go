@@ -253,7 +253,7 @@ func (w *world) expire(cookie string) string {
 	claims, err := token.DecodeClaims(segments.Payload)
 	w.must(err)
 	claims.IssuedAt, claims.Expires, claims.AuthTime = claims.IssuedAt-3600, claims.Expires-3600, claims.AuthTime-3600
-	data, err := pawl.OpenData(w.t.Context(), w.data, "", false)
+	data, err := pawl.OpenData(w.t.Context(), pawl.Place{Directory: w.data}, false)
 	w.must(err)
 	defer data.Close()
 	ring, err := keyring.Open(w.t.Context(), data.Store, data.Master, keyring.Options{
