@@ -37,12 +37,16 @@ func TestNewRequiresEveryPart(t *testing.T) {
 			t.Errorf("New without %s succeeds", name)
 		}
 	}
-	whole.Ended = nil
+	whole.Ends = nil
 	engine, err := session.New(whole)
 	if err != nil {
 		t.Fatalf("without the one part that may be missing: %v", err)
 	}
-	engine.Ended(session.ID{})
+	engine.Ends.Add(session.ID{})
+	engine.Ends.AddEpoch(time.Unix(1, 0))
+	if engine.Ends.Has(session.ID{}, time.Unix(0, 0)) {
+		t.Error("a node that knows of no end knows of one")
+	}
 	whole.Policy.Settle = 0
 	if _, err := session.DangerouslyNewUnchecked(whole); err != nil {
 		t.Errorf("DangerouslyNewUnchecked with a bad policy: %v", err)
@@ -280,7 +284,7 @@ func TestEndRefusesEveryTokenAndTellsEverybody(t *testing.T) {
 func TestEndRefusesASelectionOfNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	held := w.login(nil)
-	for _, which := range []session.Selection{{}, {User: "u_alice", Everyone: true}, {Except: held.Row.ID}} {
+	for _, which := range []session.Selection{{}, {User: "u_alice", Session: held.Row.ID}, {Except: held.Row.ID}} {
 		if _, err := w.engine.End(t.Context(), which, session.ReasonOperator, "", session.Origin{}); err == nil {
 			t.Errorf("End of %+v succeeds", which)
 		}

@@ -89,10 +89,8 @@ func TestSelectionNamesExactlyOneThing(t *testing.T) {
 		{Selection{Except: ID{1}}, false},
 		{Selection{Session: ID{1}}, true},
 		{Selection{User: "u"}, true},
-		{Selection{Everyone: true, Except: ID{1}}, true},
 		{Selection{Session: ID{1}, User: "u"}, false},
-		{Selection{User: "u", Everyone: true}, false},
-		{Selection{Session: ID{1}, Everyone: true}, false},
+		{Selection{Session: ID{1}, Except: ID{2}}, true},
 	} {
 		if got := test.which.Valid(); got != test.want {
 			t.Errorf("%+v valid: %t, want %t", test.which, got, test.want)

@@ -27,7 +27,29 @@ type world struct {
 	journal *storetest.Journal
 
 	mu    sync.Mutex
-	ended []session.ID // guarded by mu: what the Ended callback was told
+	ended []session.ID // guarded by mu: what this node was told to refuse
+	epoch time.Time    // guarded by mu
+}
+
+// ends are what the node of a world refuses.
+type ends world
+
+func (e *ends) Add(id session.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = append(e.ended, id)
+}
+
+func (e *ends) AddEpoch(epoch time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.epoch = epoch
+}
+
+func (e *ends) Has(id session.ID, created time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Contains(e.ended, id) || session.Epoch{At: e.epoch}.Ended(created)
 }
 
 func newWorld(t *testing.T, edit func(*session.Options)) *world {
@@ -49,11 +71,7 @@ func (w *world) node(store session.Store, edit func(*session.Options)) *session.
 	w.Helper()
 	return storetest.NewEngine(w, store, func(o *session.Options) {
 		o.Record = w.journal.Record
-		o.Ended = func(id session.ID) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.ended = append(w.ended, id)
-		}
+		o.Ends = (*ends)(w)
 		if edit != nil {
 			edit(o)
 		}
@@ -158,8 +176,8 @@ func (w *world) wantOver(reason session.Reason, holders ...session.Issued) {
 	if !slices.Contains(w.ended, id) {
 		w.Error("this node was not told to refuse the session's access tokens")
 	}
-	feed, err := w.inner.EndedSince(w.Context(), time.Minute)
-	if err != nil || !slices.Contains(feed, id) {
+	feed, err := w.inner.Ended(w.Context(), time.Minute)
+	if err != nil || !slices.Contains(feed.Sessions, id) {
 		w.Errorf("the other nodes were not told (%v)", err)
 	}
 }

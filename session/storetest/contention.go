@@ -18,6 +18,7 @@ var contentionTests = []tierTest{
 	{name: "OneEndTells", run: raceEnd},
 	{name: "EndIsNeverUndone", run: raceEndReplace},
 	{name: "LoadReadsTheClockFirst", run: raceClock},
+	{name: "EpochLiesAheadOfWhoDoesNotKnowIt", run: raceEpoch},
 	{name: "OneLineage", run: raceLineage},
 	{name: "EndedSessionsStayEnded", run: raceEngineEnd},
 	{name: "RenewalInFlightLosesToAnEnd", run: inFlightEnd},

@@ -268,6 +268,22 @@ var operations = []operation{
 		want: func(s *scene) { s.wantEnded(s.held.Row.ID, session.ReasonSignOut) },
 	},
 	{
+		name: "EndEveryoneAgain", calls: []Call{EndEveryone},
+		prepare: func(s *scene) func() error {
+			s.signIn(nil)
+			return func() error {
+				_, err := s.engine.EndEveryone(s.ctx, session.ReasonEveryone, "", session.Origin{})
+				return err
+			}
+		},
+		want: func(s *scene) {
+			told := s.endings(time.Minute)
+			if row := s.load(s.held.Row.ID); !row.EndedAt.Equal(told.Epoch) || row.EndReason != session.ReasonEveryone {
+				s.fail("ended at %v for %q, want by the epoch %v", row.EndedAt, row.EndReason, told.Epoch)
+			}
+		},
+	},
+	{
 		name: "SweepAgain", calls: []Call{Sweep},
 		prepare: func(s *scene) func() error {
 			s.signIn(nil)

@@ -25,10 +25,12 @@ const (
 	End     Call = "End"
 	List    Call = "List"
 	Sweep   Call = "Sweep"
+
+	EndEveryone Call = "EndEveryone"
 )
 
 // Writes are the calls that change a store.
-var Writes = []Call{Create, Replace, Confirm, End, Sweep}
+var Writes = []Call{Create, Replace, Confirm, End, EndEveryone, Sweep}
 
 // A Fault is how a call fails.
 type Fault string
@@ -141,6 +143,19 @@ func (f *Faulty) End(ctx context.Context, which session.Selection, reason sessio
 		return nil, ErrFault
 	}
 	return ended, err
+}
+
+// EndEveryone implements [session.Directory].
+func (f *Faulty) EndEveryone(ctx context.Context, at time.Time, reason session.Reason) (session.Epoch, error) {
+	fault := f.next(EndEveryone)
+	if fault == Lost {
+		return session.Epoch{}, ErrFault
+	}
+	epoch, err := f.Store.EndEveryone(ctx, at, reason)
+	if fault != "" {
+		return session.Epoch{}, ErrFault
+	}
+	return epoch, err
 }
 
 // List implements [session.Directory].

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
+	"github.com/pawlauth/pawl/verify"
 )
 
 // A flawed store is sound but for one flaw, named by what it does wrong.
@@ -22,6 +23,7 @@ type flawed struct {
 	rows  map[session.ID]session.Row // guarded by mu
 	feed  map[session.ID]time.Time   // guarded by mu
 	first time.Time                  // guarded by mu: what the clock showed at the first Load
+	epoch session.Epoch              // guarded by mu
 }
 
 func newFlawed(flaw string, now func() time.Time) *flawed {
@@ -31,10 +33,31 @@ func newFlawed(flaw string, now func() time.Time) *flawed {
 // has reports whether this is the store's flaw.
 func (s *flawed) has(flaw string) bool { return s.flaw == flaw }
 
+// row needs mu. It returns a row as it is seen by a call, unless that one
+// ignores the epoch.
+func (s *flawed) row(id session.ID, call string) (session.Row, bool) {
+	row, ok := s.rows[id]
+	seen := s.epoch.Apply(row)
+	switch {
+	case s.has(call + " ignores the epoch"):
+		return row, ok
+	case s.has("epoch ends all but the last moment") && row.CreatedAt.Equal(s.epoch.At):
+		return row, ok
+	case s.has("epoch ends what comes later") && !s.epoch.At.IsZero() && !row.Ended():
+		seen = session.Epoch{At: row.CreatedAt.Add(time.Hour), Reason: s.epoch.Reason}.Apply(row)
+	case s.has("epoch ends once more") && s.epoch.Ended(row.CreatedAt):
+		seen.EndedAt, seen.EndReason = s.epoch.At, s.epoch.Reason
+	case s.has("epoch keeps the salt"):
+		seen.Salt = row.Salt
+	}
+	return seen, ok
+}
+
 // look returns a row. A store with this flaw lets go of the lock between
 // looking and writing.
 func (s *flawed) look(id session.ID, unlocked string) (session.Row, bool) {
-	row, ok := s.rows[id]
+	call, _, _ := strings.Cut(unlocked, " ")
+	row, ok := s.row(id, call)
 	if s.has(unlocked) {
 		s.mu.Unlock()
 		for range 20 {
@@ -72,7 +95,7 @@ func (s *flawed) Load(_ context.Context, ids []session.ID) ([]session.Row, time.
 	}
 	var rows []session.Row
 	for _, id := range ids {
-		if row, ok := s.rows[id]; ok {
+		if row, ok := s.row(id, "load"); ok {
 			rows = append(rows, row)
 		}
 	}
@@ -167,7 +190,7 @@ func (s *flawed) End(ctx context.Context, which session.Selection, reason sessio
 		}
 		row, _ := s.look(id, "end without a lock")
 		user := row.UserID == which.User || (s.has("end folds names") && strings.EqualFold(row.UserID, which.User))
-		named := which.Everyone || id == which.Session || (which.User != "" && user)
+		named := id == which.Session || (which.User != "" && user)
 		if !named || (id == which.Except && !s.has("end knows no exception")) {
 			continue
 		}
@@ -196,7 +219,8 @@ func (s *flawed) List(_ context.Context, q session.Query) ([]session.Row, time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []session.Row
-	for _, row := range s.rows {
+	for id := range s.rows {
+		row, _ := s.row(id, "list")
 		order := row.ID.Compare(q.After)
 		if (q.User == "" || row.UserID == q.User) && (q.WithEnded || !row.Ended() || s.has("list shows the ended")) &&
 			(order > 0 || (order == 0 && s.has("list begins with the last"))) {
@@ -215,11 +239,42 @@ func (s *flawed) List(_ context.Context, q session.Query) ([]session.Row, time.T
 	return rows[:min(len(rows), q.Limit)], s.now(), nil
 }
 
+func (s *flawed) EndEveryone(_ context.Context, at time.Time, reason session.Reason) (session.Epoch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case at.IsZero() && s.has("epoch lies behind"):
+		at = s.now().Add(-time.Microsecond)
+	case at.IsZero() && s.has("epoch lies far ahead"):
+		at = s.now().Add(time.Hour)
+	case at.IsZero() || s.has("epoch knows no given time"):
+		at = s.now()
+	}
+	if s.has("epoch is seen late") {
+		s.mu.Unlock()
+		for range 100 {
+			runtime.Gosched()
+		}
+		s.mu.Lock()
+	}
+	if at.After(s.epoch.At) || s.has("epoch moves back") {
+		s.epoch = session.Epoch{At: at, Reason: reason}
+	}
+	return s.epoch, nil
+}
+
 func (s *flawed) Sweep(_ context.Context, limit int, feedKeep time.Duration) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, removed := s.now(), 0
-	for id, row := range s.rows {
+	now, taken := s.now(), 0
+	if s.has("sweep stops short") {
+		limit--
+	}
+	for id, stored := range s.rows {
+		if taken >= limit && !s.has("sweep knows no limit") {
+			break
+		}
+		row, _ := s.row(id, "sweep")
 		past := !now.Before(row.AbsoluteEnd)
 		if s.has("sweep spares the moment itself") {
 			past = now.After(row.AbsoluteEnd)
@@ -227,31 +282,41 @@ func (s *flawed) Sweep(_ context.Context, limit int, feedKeep time.Duration) (in
 		if s.has("sweep takes the ended") {
 			past = past || row.Ended()
 		}
-		if !past || (removed >= limit && !s.has("sweep knows no limit")) {
+		if row.Ended() && now.Sub(row.EndedAt) <= feedKeep && !s.has("sweep takes the feed along") {
+			past = false
+		}
+		told := now.Sub(s.epoch.At) > feedKeep || s.has("sweep writes the epoch early")
+		switch {
+		case past:
+			delete(s.rows, id)
+			delete(s.feed, id)
+		case s.has("sweep shortens the feed"):
+			delete(s.feed, id)
+		case told && row.Ended() && !stored.Ended() && !s.has("sweep writes no epoch"):
+			s.rows[id], s.feed[id] = row, row.EndedAt
+			if s.has("sweep tells the feed of the epoch's") {
+				s.feed[id] = now
+			}
+		default:
 			continue
 		}
-		delete(s.rows, id)
-		if s.has("sweep takes the feed along") {
-			delete(s.feed, id)
-		}
-		removed++
+		taken++
 	}
-	maps.DeleteFunc(s.feed, func(_ session.ID, at time.Time) bool {
-		age := now.Sub(at)
-		return age > feedKeep && !s.has("sweep leaves the feed") || age == feedKeep && s.has("sweep takes the feed early")
-	})
-	return removed, nil
+	return taken, nil
 }
 
-func (s *flawed) EndedSince(_ context.Context, window time.Duration) ([]session.ID, error) {
+func (s *flawed) Ended(_ context.Context, window time.Duration) (verify.Endings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	var ids []session.ID
+	told := verify.Endings{Epoch: s.epoch.At}
+	if s.has("feed does not tell of the epoch") {
+		told.Epoch = time.Time{}
+	}
 	for id, at := range s.feed {
 		if age := now.Sub(at); age < window || age == window && !s.has("feed leaves out the oldest") {
-			ids = append(ids, id)
+			told.Sessions = append(told.Sessions, id)
 		}
 	}
-	return ids, nil
+	return told, nil
 }
