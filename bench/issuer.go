@@ -104,7 +104,7 @@ func (i *issuer) issue(ctx context.Context) error {
 
 // follow makes the set of ended sessions, of none of which there is a token.
 func (i *issuer) follow(ctx context.Context, p session.Policy) (err error) {
-	i.revoked, err = verify.NewRevoked(i.store, verify.FollowOptions{
+	i.revoked, err = verify.NewRevoked(verify.FollowOptions{
 		Keep: p.FeedKeep(leeway), Overlap: 30 * time.Second, WholeEvery: 10 * time.Second, Stale: 24 * time.Hour})
 	if err != nil {
 		return err
@@ -113,7 +113,8 @@ func (i *issuer) follow(ctx context.Context, p session.Policy) (err error) {
 	for range ended {
 		i.revoked.Add(token.NewID(), now)
 	}
-	return i.revoked.Poll(ctx, now)
+	_, err = i.revoked.Poll(ctx, i.store, now)
+	return err
 }
 
 // publish reads the public key from the key set, as others would.

@@ -208,7 +208,7 @@ func TestAFailingStoreNeverMeansYes(t *testing.T) {
 		w := newWorld(t)
 		s, app, other, replaced := w.start(), w.start(bearerSession), w.start(), w.start()
 		w.wait(80 * 1e9)
-		w.must(w.revoked.Poll(t.Context(), w.now))
+		w.poll()
 		w.store.fail(method)
 		for name, c := range map[string]struct {
 			needs []string

@@ -103,7 +103,7 @@ func newWorld(t testing.TB, changes ...change) *world {
 	engine, err := session.New(session.Options{
 		Store: w.store, Policy: policy, Issuer: origin, Codec: token.NewRefreshCodec(master.RefreshKeys()...), Key: master.Current(),
 		Signer: func() token.Signer { return w.ring.Signer() }, Pseudonym: master.Pseudonyms(), Record: guard.Record,
-		Ended: func(id session.ID) { w.revoked.Add(id, w.now) }, Timeout: 5 * time.Second, MaxQueue: 100,
+		Ends: ends{w}, Timeout: 5 * time.Second, MaxQueue: 100,
 	})
 	w.must(err)
 	options.Engine = engine
@@ -127,13 +127,22 @@ func (w *world) addUsers() {
 	w.must(err)
 }
 
+// ends are what the node of a world refuses.
+type ends struct{ *world }
+
+func (e ends) Add(id session.ID)        { e.revoked.Add(id, e.now) }
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, e.now) }
+func (e ends) Has(id session.ID, created time.Time) bool {
+	return errors.Is(e.revoked.Check(id, created, e.now), verify.ErrRevoked)
+}
+
 func (w *world) guardOptions(master *keyring.Master, clock func() time.Time) httpauth.Options {
 	var err error
-	w.revoked, err = verify.NewRevoked(w.store, verify.FollowOptions{
+	w.revoked, err = verify.NewRevoked(verify.FollowOptions{
 		Keep: time.Hour, Overlap: 30 * time.Second, WholeEvery: time.Second, Stale: time.Minute,
 	})
 	w.must(err)
-	w.must(w.revoked.Poll(context.Background(), w.now))
+	w.poll()
 	verifier, err := verify.New(verify.Config{Issuer: origin, Audience: "app", Keys: w.ring, Revocations: w.revoked, CacheSize: 1 << 10})
 	w.must(err)
 	site, err := httpauth.NewSite([]string{origin, "http://localhost:8080"})
@@ -153,6 +162,13 @@ func (w *world) guardOptions(master *keyring.Master, clock func() time.Time) htt
 	}
 }
 
+// poll reads the feed once.
+func (w *world) poll() {
+	w.t.Helper()
+	_, err := w.revoked.Poll(context.Background(), w.store, w.now)
+	w.must(err)
+}
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -165,7 +181,7 @@ func (w *world) must(err error) {
 func (w *world) wait(d time.Duration) {
 	w.must(w.seen.Flush(context.Background()))
 	w.now = w.now.Add(d)
-	w.must(w.revoked.Poll(context.Background(), w.now))
+	w.poll()
 }
 
 // start makes a session without going through the API.

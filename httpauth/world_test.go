@@ -36,7 +36,7 @@ type world struct {
 }
 
 // Check implements [verify.Revocations].
-func (w *world) Check(id token.ID, _ time.Time) error {
+func (w *world) Check(id token.ID, _, _ time.Time) error {
 	if w.ended[id] {
 		return verify.ErrRevoked
 	}

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"html"
 	"log/slog"
 	"net/http"
@@ -92,7 +93,7 @@ func newWorldAt(t testing.TB, origin string, changes ...change) *world {
 	options.Engine, err = session.New(session.Options{
 		Store: w.store, Policy: policy, Issuer: origin, Codec: token.NewRefreshCodec(master.RefreshKeys()...), Key: master.Current(),
 		Signer: func() token.Signer { return ring.Signer() }, Pseudonym: master.Pseudonyms(), Record: guard.Record,
-		Ended: func(id session.ID) { w.revoked.Add(id, w.now) }, Timeout: 5 * time.Second, MaxQueue: 100})
+		Ends: ends{w}, Timeout: 5 * time.Second, MaxQueue: 100})
 	w.must(err)
 	options.Guard, err = httpauth.NewGuard(guard)
 	w.must(err)
@@ -104,12 +105,21 @@ func newWorldAt(t testing.TB, origin string, changes ...change) *world {
 	return w
 }
 
+// ends are what the node of a world refuses.
+type ends struct{ *world }
+
+func (e ends) Add(id session.ID)        { e.revoked.Add(id, e.now) }
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, e.now) }
+func (e ends) Has(id session.ID, created time.Time) bool {
+	return errors.Is(e.revoked.Check(id, created, e.now), verify.ErrRevoked)
+}
+
 func (w *world) guardOptions(master *keyring.Master, ring *keyring.Ring, clock func() time.Time) httpauth.Options {
 	var err error
-	w.revoked, err = verify.NewRevoked(w.store, verify.FollowOptions{
+	w.revoked, err = verify.NewRevoked(verify.FollowOptions{
 		Keep: time.Hour, Overlap: 30 * time.Second, WholeEvery: time.Second, Stale: time.Minute})
 	w.must(err)
-	w.must(w.revoked.Poll(w.t.Context(), w.now))
+	w.poll()
 	verifier, err := verify.New(verify.Config{Issuer: w.origin, Audience: "app", Keys: ring, Revocations: w.revoked, CacheSize: 1 << 10})
 	w.must(err)
 	site, err := httpauth.NewSite([]string{w.origin})
@@ -127,6 +137,13 @@ func (w *world) add(name string) account.User {
 	return user
 }
 
+// poll reads the feed once.
+func (w *world) poll() {
+	w.t.Helper()
+	_, err := w.revoked.Poll(context.Background(), w.store, w.now)
+	w.must(err)
+}
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -137,7 +154,7 @@ func (w *world) must(err error) {
 // wait lets time pass.
 func (w *world) wait(d time.Duration) {
 	w.now = w.now.Add(d)
-	w.must(w.revoked.Poll(context.Background(), w.now))
+	w.poll()
 }
 
 // start makes a session of ada's without a page.

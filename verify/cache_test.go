@@ -109,8 +109,8 @@ func TestCacheIsBounded(t *testing.T) {
 func TestVerifyIsSafeForConcurrentUse(t *testing.T) {
 	w := newWorld(t, keyring.EdDSA, 4)
 	feed := newFeed()
-	revoked := newRevoked(t, feed)
-	if err := revoked.Poll(t.Context(), start); err != nil {
+	revoked := newRevoked(t)
+	if _, err := revoked.Poll(t.Context(), feed, start); err != nil {
 		t.Fatal(err)
 	}
 	config := w.config(4)
@@ -142,7 +142,7 @@ func TestVerifyIsSafeForConcurrentUse(t *testing.T) {
 		if _, err := w.ring.Sync(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := revoked.Poll(t.Context(), start); err != nil {
+		if _, err := revoked.Poll(t.Context(), feed, start); err != nil {
 			t.Error(err)
 		}
 	}

@@ -21,6 +21,7 @@ const (
 type feed struct {
 	now     time.Time
 	entries []entry
+	epoch   time.Time
 	err     error
 	windows []time.Duration // what was asked for
 }
@@ -33,15 +34,15 @@ type entry struct {
 
 func newFeed() *feed { return &feed{now: start} }
 
-func (f *feed) EndedSince(_ context.Context, window time.Duration) ([]token.ID, error) {
+func (f *feed) Ended(_ context.Context, window time.Duration) (verify.Endings, error) {
 	f.windows = append(f.windows, window)
 	if f.err != nil {
-		return nil, f.err
+		return verify.Endings{}, f.err
 	}
-	var out []token.ID
+	out := verify.Endings{Epoch: f.epoch}
 	for _, e := range f.entries {
 		if !e.stamped.Before(f.now.Add(-window)) && !e.visible.After(f.now) {
-			out = append(out, e.id)
+			out.Sessions = append(out.Sessions, e.id)
 		}
 	}
 	return out, nil
@@ -58,25 +59,28 @@ func followOptions() verify.FollowOptions {
 	return verify.FollowOptions{Keep: keep, Overlap: overlap, WholeEvery: whole, Stale: stale}
 }
 
-func newRevoked(t testing.TB, f verify.Feed) *verify.Revoked {
+func newRevoked(t testing.TB) *verify.Revoked {
 	t.Helper()
-	r, err := verify.NewRevoked(f, followOptions())
+	r, err := verify.NewRevoked(followOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func poll(t testing.TB, r *verify.Revoked, now time.Time) {
+// poll reads the feed, which must work, and returns what it has lost.
+func poll(t testing.TB, r *verify.Revoked, f *feed, now time.Time) verify.Endings {
 	t.Helper()
-	if err := r.Poll(t.Context(), now); err != nil {
+	lost, err := r.Poll(t.Context(), f, now)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return lost
 }
 
 func check(t testing.TB, r *verify.Revoked, what string, id token.ID, now time.Time, want error) {
 	t.Helper()
-	if err := r.Check(id, now); !errors.Is(err, want) || (want == nil && err != nil) {
+	if err := r.Check(id, start, now); !errors.Is(err, want) || (want == nil && err != nil) {
 		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
@@ -89,12 +93,9 @@ func TestFollowOptionsAreRequired(t *testing.T) {
 	} {
 		o := followOptions()
 		change(&o)
-		if r, err := verify.NewRevoked(newFeed(), o); err == nil || r != nil {
+		if r, err := verify.NewRevoked(o); err == nil || r != nil {
 			t.Errorf("without %s: accepted", name)
 		}
-	}
-	if r, err := verify.NewRevoked(nil, followOptions()); err == nil || r != nil {
-		t.Error("without a feed: accepted")
 	}
 }
 
@@ -105,7 +106,7 @@ func TestFollowOptionsAreRequired(t *testing.T) {
 func TestRevokedFailsClosedAtFirst(t *testing.T) {
 	f := newFeed()
 	ended := f.end(0)
-	r := newRevoked(t, f)
+	r := newRevoked(t)
 	check(t, r, "before the first poll", token.NewID(), start, verify.ErrStale)
 	r.Add(ended, start)
 	check(t, r, "ended here", ended, start, verify.ErrRevoked)
@@ -113,12 +114,12 @@ func TestRevokedFailsClosedAtFirst(t *testing.T) {
 		t.Error("ready before the first poll")
 	}
 	f.err = errors.New("down")
-	if err := r.Poll(t.Context(), start); !errors.Is(err, f.err) {
+	if _, err := r.Poll(t.Context(), f, start); !errors.Is(err, f.err) {
 		t.Errorf("a poll that fails: %v", err)
 	}
 	check(t, r, "after a poll that failed", token.NewID(), start, verify.ErrStale)
 	f.err = nil
-	poll(t, r, start)
+	poll(t, r, f, start)
 	check(t, r, "after the first poll", token.NewID(), start, nil)
 	check(t, r, "ended", ended, start, verify.ErrRevoked)
 	if !r.Ready(start) || f.windows[len(f.windows)-1] != keep {
@@ -129,12 +130,12 @@ func TestRevokedFailsClosedAtFirst(t *testing.T) {
 // Rows: 94
 func TestRevokedGrowsStale(t *testing.T) {
 	f := newFeed()
-	r := newRevoked(t, f)
+	r := newRevoked(t)
 	ended := f.end(0)
-	poll(t, r, start)
+	poll(t, r, f, start)
 	f.err = errors.New("down")
 	for _, after := range []time.Duration{0, 20 * time.Second, stale} {
-		if err := r.Poll(t.Context(), start.Add(after)); !errors.Is(err, f.err) {
+		if _, err := r.Poll(t.Context(), f, start.Add(after)); !errors.Is(err, f.err) {
 			t.Fatal(err)
 		}
 		check(t, r, "within the bound", token.NewID(), start.Add(after), nil)
@@ -148,7 +149,7 @@ func TestRevokedGrowsStale(t *testing.T) {
 	// It recovers by a read of the whole window: what ended in between is known.
 	missed := f.end(0)
 	f.err, f.now = nil, start.Add(3*time.Minute)
-	poll(t, r, f.now)
+	poll(t, r, f, f.now)
 	check(t, r, "recovered", token.NewID(), f.now, nil)
 	check(t, r, "ended in between", missed, f.now, verify.ErrRevoked)
 	if got := f.windows[len(f.windows)-1]; got != keep {
@@ -159,9 +160,9 @@ func TestRevokedGrowsStale(t *testing.T) {
 // Most polls read the overlap; now and then, and after a gap, the whole.
 func TestPollWindows(t *testing.T) {
 	f := newFeed()
-	r := newRevoked(t, f)
+	r := newRevoked(t)
 	for now := time.Duration(0); now <= 25*time.Second; now += 250 * time.Millisecond {
-		poll(t, r, start.Add(now))
+		poll(t, r, f, start.Add(now))
 	}
 	wholes := 0
 	for i, w := range f.windows {
@@ -178,13 +179,13 @@ func TestPollWindows(t *testing.T) {
 	// A gap of more than half the overlap: an entry could have fallen through.
 	o := followOptions()
 	o.WholeEvery = time.Hour
-	r, err := verify.NewRevoked(f, o)
+	r, err := verify.NewRevoked(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.windows = nil
 	for _, now := range []time.Duration{0, overlap / 2, overlap + time.Nanosecond} {
-		poll(t, r, start.Add(now))
+		poll(t, r, f, start.Add(now))
 	}
 	if f.windows[0] != keep || f.windows[1] != overlap || f.windows[2] != keep {
 		t.Errorf("read %v", f.windows)
@@ -207,14 +208,14 @@ func TestPollFindsLateCommits(t *testing.T) {
 		"just in the whole": {2 * time.Minute, whole + time.Second},
 	} {
 		f := newFeed()
-		r := newRevoked(t, f)
-		poll(t, r, start)
+		r := newRevoked(t)
+		poll(t, r, f, start)
 		f.now = start.Add(3 * time.Second)
 		id := f.end(tt.commit)
 		committed := f.now.Add(tt.commit)
 		for f.now.Before(committed.Add(tt.within)) {
 			f.now = f.now.Add(250 * time.Millisecond)
-			poll(t, r, f.now)
+			poll(t, r, f, f.now)
 			if f.now.Before(committed) {
 				check(t, r, name+": not committed", id, f.now, nil)
 			}
@@ -230,15 +231,15 @@ func TestPollFindsLateCommits(t *testing.T) {
 func TestEntriesAreKeptForKeep(t *testing.T) {
 	for _, skew := range []time.Duration{0, time.Hour, -time.Hour} {
 		f := newFeed()
-		r := newRevoked(t, f)
-		poll(t, r, start.Add(skew))
+		r := newRevoked(t)
+		poll(t, r, f, start.Add(skew))
 		ended := f.end(0)
-		poll(t, r, start.Add(skew))
+		poll(t, r, f, start.Add(skew))
 		local := token.NewID()
 		r.Add(local, start.Add(skew))
 		for elapsed := time.Duration(0); elapsed <= keep; elapsed += time.Second {
 			f.now = start.Add(elapsed)
-			poll(t, r, f.now.Add(skew))
+			poll(t, r, f, f.now.Add(skew))
 			check(t, r, "ended in the store", ended, f.now.Add(skew), verify.ErrRevoked)
 			check(t, r, "ended here", local, f.now.Add(skew), verify.ErrRevoked)
 		}
@@ -247,7 +248,7 @@ func TestEntriesAreKeptForKeep(t *testing.T) {
 		}
 		for elapsed := keep; elapsed <= keep+2*whole; elapsed += time.Second {
 			f.now = start.Add(elapsed)
-			poll(t, r, f.now.Add(skew))
+			poll(t, r, f, f.now.Add(skew))
 		}
 		if r.Len() != 0 {
 			t.Errorf("skew %v: %d entries are never forgotten", skew, r.Len())
@@ -258,8 +259,8 @@ func TestEntriesAreKeptForKeep(t *testing.T) {
 // Whoever adds an entry again does not shorten or stretch what is known.
 func TestAddTwice(t *testing.T) {
 	f := newFeed()
-	r := newRevoked(t, f)
-	poll(t, r, start)
+	r := newRevoked(t)
+	poll(t, r, f, start)
 	id := token.NewID()
 	for range 3 {
 		r.Add(id, start)

@@ -30,7 +30,7 @@ type revocations struct {
 	asked int
 }
 
-func (r *revocations) Check(session token.ID, _ time.Time) error {
+func (r *revocations) Check(session token.ID, _, _ time.Time) error {
 	r.asked++
 	if r.ended[session] {
 		return verify.ErrRevoked
