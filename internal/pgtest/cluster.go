@@ -28,6 +28,11 @@ type Options struct {
 	// localhost of an authority of its own, and makes URL insist on it. The
 	// server still takes connections without.
 	TLS bool
+
+	// OnDisk keeps the files in the folder for temporary files, for those who
+	// measure. Otherwise they are in memory where there is room, and a commit
+	// waits for no disk.
+	OnDisk bool
 }
 
 // A Cluster is a PostgreSQL server of one test. Failures of its methods end
@@ -36,6 +41,7 @@ type Options struct {
 type Cluster struct {
 	t        testing.TB
 	server   *server
+	disk     bool
 	upstream *Cluster // whom a standby follows
 }
 
@@ -43,23 +49,19 @@ type Cluster struct {
 // killed and removed.
 func NewCluster(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	c := newCluster(t, need(t))
+	c := newCluster(t, need(t), o.OnDisk)
 	c.must(c.server.create(o.Settings, o.TLS))
 	c.Start()
 	return c
 }
 
-func newCluster(t testing.TB, i installation) *Cluster {
+func newCluster(t testing.TB, i installation, disk bool) *Cluster {
 	t.Helper()
-	parent, err := onDisk()
+	s, err := newServer(i, disk)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newServer(i, parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &Cluster{t: t, server: s}
+	c := &Cluster{t: t, server: s, disk: disk}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the log of PostgreSQL ends:\n%s", c.LogTail())
@@ -151,7 +153,7 @@ func (c *Cluster) Exec(db, sql string) string {
 // and answers what only reads.
 func (c *Cluster) Standby() *Cluster {
 	c.t.Helper()
-	to := newCluster(c.t, c.server.installation)
+	to := newCluster(c.t, c.server.installation, c.disk)
 	to.upstream, to.server.password, to.server.ca = c, c.server.password, c.server.ca
 	c.must(to.server.run("pg_basebackup", "-D", to.server.data(), "-d", c.URL("postgres"), "-c", "fast", "-X", "stream", "-R", "--no-sync"))
 	to.Start()

@@ -27,11 +27,7 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	parent, err := inMemory()
-	if err != nil {
-		return nil, err
-	}
-	s, err := newServer(found, parent)
+	s, err := newServer(found, false)
 	if err != nil {
 		return nil, err
 	}

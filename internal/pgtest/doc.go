@@ -3,8 +3,8 @@
 //
 // [Database] gives a test an empty database on a server that all tests of the
 // binary share; it is fast and keeps nothing through a crash. [NewCluster] gives
-// a test a durable server of its own, to kill, freeze, replicate, promote, dump
-// and restore. [NewProxy] stands between a client and a server and loses what it
+// a test a server of its own that keeps what it commits, to kill, freeze,
+// replicate, promote, dump and restore. [NewProxy] stands between a client and a server and loses what it
 // is told to lose.
 //
 // Servers listen on 127.0.0.1, ask for a password, and run as an ordinary user,

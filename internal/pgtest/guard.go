@@ -50,24 +50,30 @@ func init() {
 	}
 }
 
-// onDisk returns the guarded folder of what this process makes to last.
-var onDisk = sync.OnceValues(func() (string, error) {
-	if parent := os.TempDir(); len(parent) <= 60 { // the path of a socket may have 107 bytes
-		return workshop(parent)
-	}
-	return workshop("/tmp")
-})
+// memory is where files never reach a disk.
+const memory = "/dev/shm"
 
-// inMemory returns the guarded folder of what may be lost. Creating the 300
-// files of a database takes a disk a quarter of a second, if it is a slow one.
-var inMemory = sync.OnceValues(func() (string, error) {
-	const memory, enough = "/dev/shm", 1 << 30
+// place returns the guarded folder where servers are made. It is in memory if
+// there is room and the disk is not asked for: some disks take a second to
+// create a server's 900 files, and no fault made here takes away what only the
+// kernel has.
+func place(disk bool) (string, error) {
 	var free syscall.Statfs_t
-	if err := syscall.Statfs(memory, &free); err != nil || free.Bavail*uint64(free.Bsize) < enough {
+	if disk || syscall.Statfs(memory, &free) != nil || free.Bavail*uint64(free.Bsize) < 2<<30 {
 		return onDisk()
 	}
-	return workshop(memory)
-})
+	return inMemory()
+}
+
+var (
+	inMemory = sync.OnceValues(func() (string, error) { return workshop(memory) })
+	onDisk   = sync.OnceValues(func() (string, error) {
+		if parent := os.TempDir(); len(parent) <= 60 { // the path of a socket may have 107 bytes
+			return workshop(parent)
+		}
+		return workshop("/tmp")
+	})
+)
 
 // workshop makes a folder, and a guard for it.
 func workshop(parent string) (string, error) {

@@ -40,8 +40,12 @@ type server struct {
 	exited  chan struct{} // closed when process has ended; nil before the first start
 }
 
-// newServer makes a server that has no data yet, in a folder of a workshop.
-func newServer(i installation, parent string) (*server, error) {
+// newServer makes a server that has no data yet.
+func newServer(i installation, disk bool) (*server, error) {
+	parent, err := place(disk)
+	if err != nil {
+		return nil, err
+	}
 	s := &server{installation: i, dir: filepath.Join(parent, strconv.FormatInt(folder.Add(1), 10))}
 	return s, errors.Join(os.Mkdir(s.dir, 0o700), i.own(s.dir))
 }
