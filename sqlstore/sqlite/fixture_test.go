@@ -92,6 +92,12 @@ func writeFixture(t *testing.T, name string) {
 	}
 	_, err := s.End(ctx, session.Selection{Session: session.ID{3}}, session.ReasonReuse)
 	must(err)
+	old := newRow(fixtureTime)
+	old.ID, old.Salt = session.ID{4}, token.Salt{1, 2, 3, 4}
+	old.RotatedAt, old.CreatedAt, old.AuthTime = fixtureTime.Add(-72*time.Hour), fixtureTime.Add(-72*time.Hour), fixtureTime.Add(-72*time.Hour)
+	must(s.Create(ctx, old))
+	_, err = s.EndEveryone(ctx, fixtureTime.Add(-60*time.Hour), session.ReasonFenced)
+	must(err)
 	for i, state := range []keyring.State{keyring.Retiring, keyring.Active, keyring.Next} {
 		record := keyring.Record{ID: fmt.Sprint("key", i), Algorithm: keyring.EdDSA, Header: fmt.Sprint("header", i), Public: []byte{1, byte(i)},
 			Master: token.KeyID{1, 2, 3, 4}, State: state, CreatedAt: fixtureTime.Add(time.Duration(i) * time.Hour), ChangedAt: fixtureTime}
@@ -140,11 +146,14 @@ func describe(t *testing.T, s *sqlite.Store, path string) string {
 	for _, r := range rows {
 		fmt.Fprintf(&b, "session %+v, salt %s, methods %q\n", r, hex.EncodeToString(r.Salt[:]), r.Methods)
 	}
-	ended, err := s.EndedSince(t.Context(), time.Hour)
+	told, err := s.Ended(t.Context(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintln(&b, "ended", ended)
+	fmt.Fprintln(&b, "ended", told.Sessions)
+	if !told.Epoch.IsZero() {
+		fmt.Fprintln(&b, "ended all until", told.Epoch)
+	}
 	keys, _, err := s.Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)

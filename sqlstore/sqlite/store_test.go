@@ -63,51 +63,10 @@ func TestSchemaKeepsAnEndedSessionEnded(t *testing.T) {
 	sound(t, s)
 }
 
-func TestFenceEndsEverySession(t *testing.T) {
-	clock := storetest.NewClock()
-	s := open(t, newPath(t), clock.Now)
-	var live []session.ID
-	for i := range 50 {
-		row := newRow(clock.Now())
-		if err := s.Create(t.Context(), row); err != nil {
-			t.Fatal(err)
-		}
-		if i%5 > 0 {
-			live = append(live, row.ID)
-			continue
-		}
-		if _, err := s.End(t.Context(), session.Selection{Session: row.ID}, session.ReasonSignOut); err != nil {
-			t.Fatal(err)
-		}
-	}
-	clock.Advance(time.Hour)
-	if n, err := s.Fence(t.Context()); err != nil || n != len(live) {
-		t.Errorf("fenced %d, %v; want %d", n, err, len(live))
-	}
-	rows, _, err := s.List(t.Context(), session.Query{WithEnded: true, Limit: 1000})
-	if err != nil || len(rows) != 50 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, row := range rows {
-		fenced := slices.Contains(live, row.ID)
-		if !row.Salt.IsZero() || !row.Ended() || fenced != (row.EndReason == session.ReasonFenced) {
-			t.Errorf("after the fence: ended %v, reason %q, salt erased %t", row.EndedAt, row.EndReason, row.Salt.IsZero())
-		}
-	}
-	told, err := s.EndedSince(t.Context(), time.Minute)
-	if err != nil || len(told) != len(live) {
-		t.Errorf("the feed tells of %d, %v; want %d", len(told), err, len(live))
-	}
-	if n, err := s.Fence(t.Context()); err != nil || n != 0 {
-		t.Errorf("fenced %d again, %v", n, err)
-	}
-	sound(t, s)
-}
-
 func TestEndRefusesASelectionOfNothing(t *testing.T) {
 	s := open(t, newPath(t), time.Now)
 	row := create(t, s)
-	for _, which := range []session.Selection{{}, {Except: token.NewID()}, {User: "u_alice", Everyone: true}, {Session: row.ID, Everyone: true}} {
+	for _, which := range []session.Selection{{}, {Except: token.NewID()}, {User: "u_alice", Session: row.ID}} {
 		if ended, err := s.End(t.Context(), which, session.ReasonOperator); err == nil || len(ended) > 0 {
 			t.Errorf("%+v: ended %d, %v; want an error", which, len(ended), err)
 		}
@@ -236,38 +195,6 @@ func TestTrimEventsKeepsTheYoungAndTheCursors(t *testing.T) {
 	sound(t, s)
 }
 
-// The feed tells what its window holds, to the microsecond, and Sweep takes
-// nothing that is still asked for.
-func TestFeedHoldsItsWindow(t *testing.T) {
-	clock := storetest.NewClock()
-	s := open(t, newPath(t), clock.Now)
-	row := newRow(clock.Now())
-	if err := s.Create(t.Context(), row); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.End(t.Context(), session.Selection{Everyone: true}, session.ReasonOperator); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(time.Minute)
-	for window, want := range map[time.Duration]int{time.Minute: 1, time.Hour: 1, time.Minute - time.Microsecond: 0, 0: 0} {
-		if ids, err := s.EndedSince(t.Context(), window); err != nil || len(ids) != want {
-			t.Errorf("window of %v: %d, %v; want %d", window, len(ids), err, want)
-		}
-	}
-	for _, step := range []struct {
-		keep time.Duration
-		want int
-	}{{time.Minute, 1}, {time.Minute - time.Microsecond, 0}} {
-		if _, err := s.Sweep(t.Context(), 10, step.keep); err != nil {
-			t.Fatal(err)
-		}
-		if ids, err := s.EndedSince(t.Context(), time.Hour); err != nil || len(ids) != step.want {
-			t.Errorf("after Sweep that keeps %v: %d, %v; want %d", step.keep, len(ids), err, step.want)
-		}
-		sound(t, s) // that the feed was shortened is no fault
-	}
-}
-
 // Other processes on the same data: what one writes every other one reads.
 func TestTwoStoresShareEverything(t *testing.T) {
 	path := newPath(t)
@@ -282,10 +209,10 @@ func TestTwoStoresShareEverything(t *testing.T) {
 	if err := replace(t, a, turn(row, time.Now())); !errors.Is(err, session.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict", err)
 	}
-	if n, err := b.Fence(t.Context()); err != nil || n != 1 {
-		t.Errorf("fenced %d, %v", n, err)
+	if ended, err := b.End(t.Context(), session.Selection{Session: row.ID}, session.ReasonSignOut); err != nil || len(ended) != 1 {
+		t.Errorf("ended %d, %v", len(ended), err)
 	}
-	if ids, err := a.EndedSince(t.Context(), time.Minute); err != nil || !slices.Contains(ids, row.ID) {
-		t.Errorf("the feed has %v, %v", ids, err)
+	if told, err := a.Ended(t.Context(), time.Minute); err != nil || !slices.Contains(told.Sessions, row.ID) {
+		t.Errorf("the feed has %v, %v", told.Sessions, err)
 	}
 }

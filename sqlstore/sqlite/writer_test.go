@@ -32,13 +32,13 @@ func TestOneFailingWriteFailsAlone(t *testing.T) {
 		}
 	})
 	wg.Go(func() {
-		err := s.Fail(t.Context(), "INSERT INTO meta (name, value) VALUES ('undone', 1)", fault)
+		err := s.Fail(t.Context(), "INSERT INTO epoch (one, at, reason) VALUES (1, 1, 'undone')", fault)
 		if !errors.Is(err, fault) {
 			t.Errorf("got %v, want the fault", err)
 		}
 	})
 	wg.Go(func() {
-		if err := s.Fail(t.Context(), "INSERT INTO meta (name, value) VALUES ('feed_kept_from', 1)", nil); err == nil {
+		if err := s.Fail(t.Context(), "INSERT INTO epoch (one, at, reason) VALUES (2, 1, 'no')", nil); err == nil {
 			t.Error("a constraint was not kept")
 		}
 	})
@@ -47,7 +47,7 @@ func TestOneFailingWriteFailsAlone(t *testing.T) {
 	wg.Wait()
 	load(t, s, row.ID)
 	var undone int
-	if err := s.Reader().QueryRow("SELECT count(*) FROM meta WHERE name = 'undone'").Scan(&undone); err != nil || undone != 0 {
+	if err := s.Reader().QueryRow("SELECT count(*) FROM epoch").Scan(&undone); err != nil || undone != 0 {
 		t.Errorf("%d rows of a write that failed are there, %v", undone, err)
 	}
 }
