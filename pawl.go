@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -33,7 +34,6 @@ const (
 	verifiedTokens = 1 << 16          // remembered by the verifier
 	feedOverlap    = 30 * time.Second // re-read by every poll; above storeTimeout
 	feedWhole      = 10 * time.Second // between reads of the whole window
-	feedStale      = time.Minute      // without the feed, until tokens are refused
 )
 
 // Options say what to serve. Data and Origins are required.
@@ -85,6 +85,17 @@ type Options struct {
 	// after NIST SP 800-63B-4 always wants it (§5.1).
 	RequireCSRFToken bool
 
+	// Stale is how long the ends of sessions may be unknown to this node, because
+	// the store does not answer, before it refuses every access token: 5 s to an
+	// hour; zero: one minute.
+	Stale time.Duration
+	// DangerouslyAcceptStale has it go on accepting them: whoever can keep a
+	// node from its store then keeps ended sessions alive there, each until its
+	// access token expires.
+	DangerouslyAcceptStale bool
+	// KeepEvents is how long events are kept, from a day; zero: 90 days.
+	KeepEvents time.Duration
+
 	// Place names the place of a network, coarsely, for the list of devices:
 	// "Vienna". It must not wait. Nil: none is shown.
 	Place func(network netip.Prefix) string
@@ -121,6 +132,8 @@ func (o Options) withDefaults() Options {
 		o.Prefix = "/auth"
 	}
 	o.Home = cmp.Or(o.Home, "/")
+	o.Stale = cmp.Or(o.Stale, time.Minute)
+	o.KeepEvents = cmp.Or(o.KeepEvents, 90*24*time.Hour)
 	if o.Audience == "" && len(o.Origins) > 0 {
 		o.Audience = o.Origins[0]
 	}
@@ -162,6 +175,13 @@ func (o Options) PasswordLength() int {
 	return account.MinPasswordRunes
 }
 
+// Bounds of options. A store that fails over is away for some seconds.
+const (
+	minStale      = 5 * time.Second
+	maxStale      = time.Hour
+	minKeepEvents = 24 * time.Hour
+)
+
 // Validate returns every fault of the options at once, without opening
 // anything.
 func (o Options) Validate() error {
@@ -170,6 +190,12 @@ func (o Options) Validate() error {
 	faults = append(faults, o.place().validate())
 	if keep := o.Policy.FeedKeep(Leeway); o.Keys.TokenLife < keep {
 		faults = append(faults, fmt.Errorf("keys must verify for at least %v after they signed, the longest for which a token may be presented; it is %v", keep, o.Keys.TokenLife))
+	}
+	if o.Stale < minStale || o.Stale > maxStale {
+		faults = append(faults, fmt.Errorf("tokens must be refused after %v to %v without the store, not %v", minStale, maxStale, o.Stale))
+	}
+	if o.KeepEvents < minKeepEvents {
+		faults = append(faults, fmt.Errorf("events must be kept for at least %v, not %v", minKeepEvents, o.KeepEvents))
 	}
 	_, _, err := o.site()
 	if o.afterNIST() && o.MinPassword < singleFactorPassword {
@@ -228,9 +254,12 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 		return err
 	}
 	p.recorder = session.NewRecorder(o.Log, &paced{log: data.Store, every: recordEvery}, time.Now)
-	keep := o.Policy.FeedKeep(Leeway)
+	keep, stale := o.Policy.FeedKeep(Leeway), o.Stale
+	if o.DangerouslyAcceptStale {
+		stale = math.MaxInt64
+	}
 	p.revoked, err = verify.NewRevoked(verify.FollowOptions{
-		Keep: keep, Overlap: min(feedOverlap, keep), WholeEvery: feedWhole, Stale: feedStale})
+		Keep: keep, Overlap: min(feedOverlap, keep), WholeEvery: feedWhole, Stale: stale})
 	if err != nil {
 		return err
 	}
@@ -296,15 +325,17 @@ func (p *Pawl) Accounts() *account.Accounts { return p.accounts }
 
 // Stats are figures for an operator; none names a user or a session.
 type Stats struct {
-	Ready         bool   // tokens are accepted
-	Revoked       int    // ended sessions that this node refuses
-	Keys          int    // keys that verify
-	EventsDropped uint64 // since the start; see [session.Recorder.Dropped]
+	Ready         bool          // tokens are accepted
+	FeedAge       time.Duration // since the ends of sessions were last read
+	Revoked       int           // ended sessions that this node refuses
+	Keys          int           // keys that verify
+	EventsDropped uint64        // since the start; see [session.Recorder.Dropped]
 }
 
 // Stats returns the figures of this moment.
 func (p *Pawl) Stats() Stats {
-	return Stats{Ready: p.revoked.Ready(time.Now()), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), EventsDropped: p.recorder.Dropped()}
+	now := time.Now()
+	return Stats{Ready: p.revoked.Ready(now), FeedAge: p.revoked.Age(now), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), EventsDropped: p.recorder.Dropped()}
 }
 
 // Close stops what [Open] started, writes what is still to be written, and

@@ -18,9 +18,10 @@ const (
 	confirmEvery = 50 * time.Millisecond
 	recordEvery  = 50 * time.Millisecond
 	sweepEvery   = time.Minute
-	sweepRows    = 1000 // removed at a time, so that the writer is not held for long
-	keepEvents   = 90 * 24 * time.Hour
-	quietFor     = 10 * time.Second // between two log lines of one failing task
+	sweepRows    = 1000                  // removed at a time, so that the writer is not held for long
+	wakeGap      = 10 * time.Millisecond // between two reads of the feed that another node's ends asked for
+	listenAgain  = time.Second           // between two attempts to listen for them
+	quietFor     = 10 * time.Second      // between two log lines of one failing task
 )
 
 // tasks are the goroutines of a Pawl. The recorder stops last, so that it
@@ -38,10 +39,10 @@ func (p *Pawl) start() *tasks {
 	recording, cancelRecorder := context.WithCancel(context.Background())
 	t := &tasks{cancel: cancel, cancelRecorder: cancelRecorder}
 	log := p.options.Log
-	t.every(ctx, log, "follow revocations", pollEvery, p.follow)
-	t.every(ctx, log, "keep keys", syncEvery, p.syncKeys)
-	t.every(ctx, log, "confirm", confirmEvery, p.uses.Flush)
-	t.every(ctx, log, "sweep", sweepEvery, p.sweep)
+	t.every(ctx, log, "follow revocations", pollEvery, t.listen(ctx, log, p.data.Store), p.follow)
+	t.every(ctx, log, "keep keys", syncEvery, nil, p.syncKeys)
+	t.every(ctx, log, "confirm", confirmEvery, nil, p.uses.Flush)
+	t.every(ctx, log, "sweep", sweepEvery, nil, p.sweep)
 	t.recorder.Go(func() { p.recorder.Run(recording) })
 	return t
 }
@@ -56,9 +57,49 @@ func (t *tasks) stop(last func()) {
 	t.recorder.Wait()
 }
 
-// every runs a task again and again. A failure is logged when it begins, not
-// while it lasts.
-func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interval time.Duration, task func(context.Context) error) {
+// A waker is a store that tells when another node has ended a session. It is
+// an optional part of a store: the feed is polled anyway.
+type waker interface {
+	Wake(ctx context.Context, wake func()) error
+}
+
+// listen returns a channel that receives when there is something to read in
+// the feed; nil if the store tells of nothing.
+func (t *tasks) listen(ctx context.Context, log *slog.Logger, store any) <-chan struct{} {
+	w, ok := store.(waker)
+	if !ok {
+		return nil
+	}
+	woken := make(chan struct{}, 1)
+	t.group.Go(func() {
+		for failing := false; ; {
+			err := w.Wake(ctx, func() {
+				failing = false
+				select {
+				case woken <- struct{}{}:
+				default:
+				}
+			})
+			if ctx.Err() != nil {
+				return
+			}
+			if !failing {
+				log.Warn("other nodes' ends of sessions are polled for only", "every", pollEvery, "error", err)
+			}
+			failing = true
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(listenAgain):
+			}
+		}
+	})
+	return woken
+}
+
+// every runs a task again and again, and when it is woken. A failure is logged
+// when it begins, not while it lasts.
+func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interval time.Duration, woken <-chan struct{}, task func(context.Context) error) {
 	t.group.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -68,6 +109,8 @@ func (t *tasks) every(ctx context.Context, log *slog.Logger, name string, interv
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
+			case <-woken:
+				time.Sleep(wakeGap) // for many ends one read is enough
 			}
 			bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 			err := task(bounded)
@@ -127,20 +170,24 @@ func (p *Pawl) syncKeys(ctx context.Context) error {
 
 // sweep removes what has expired, a step at a time.
 func (p *Pawl) sweep(ctx context.Context) error {
-	rows, err := steps(func() (int, error) { return p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway)) })
-	events, more := steps(func() (int, error) { return p.data.Store.TrimEvents(ctx, keepEvents, sweepRows) })
-	attempts, last := steps(func() (int, error) { return p.accounts.SweepAttempts(ctx, sweepRows) })
+	rows, err := steps(ctx, func() (int, error) { return p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway)) })
+	events, more := steps(ctx, func() (int, error) { return p.data.Store.TrimEvents(ctx, p.options.KeepEvents, sweepRows) })
+	attempts, last := steps(ctx, func() (int, error) { return p.accounts.SweepAttempts(ctx, sweepRows) })
 	if rows+events+attempts > 0 {
 		p.options.Log.Info("swept", "sessions", rows, "events", events, "attempts", attempts)
 	}
 	return errors.Join(err, more, last)
 }
 
-// steps repeats a step of at most sweepRows until it finds less to do.
-func steps(step func() (int, error)) (total int, err error) {
+// steps repeats a step of at most sweepRows until it finds less to do, or the
+// time of the task is over; then the rest is for the next time.
+func steps(ctx context.Context, step func() (int, error)) (total int, err error) {
 	for {
 		n, err := step()
 		total += n
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+			return total, nil
+		}
 		if err != nil || n < sweepRows {
 			return total, err
 		}

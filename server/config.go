@@ -48,8 +48,13 @@ type Config struct {
 	MaxSessions    int    // live sessions of a user
 	CSRFToken      bool   // wanted besides the proof of origin
 	CSPReports     string // where browsers report to
-	Policy         session.Policy
-	Keys           keyring.Options
+
+	DangerouslyAcceptStale bool // go on without the store
+
+	Stale      time.Duration // without the store, until access tokens are refused; 0: the default
+	KeepEvents time.Duration // 0: the default
+	Policy     session.Policy
+	Keys       keyring.Options
 }
 
 // A Plan is a checked configuration.
@@ -127,6 +132,7 @@ func (c Config) Plan() (Plan, error) {
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
 		RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
+		Stale: c.Stale, DangerouslyAcceptStale: c.DangerouslyAcceptStale, KeepEvents: c.KeepEvents,
 	}
 	if len(known) > 0 {
 		p.options.Place = known.of

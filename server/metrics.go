@@ -60,6 +60,8 @@ func (m *metrics) watch(p *pawl.Pawl) {
 	}
 	gauge("pawl_revoked_sessions", "Ended sessions that are refused by this node.",
 		func(s pawl.Stats) float64 { return float64(s.Revoked) })
+	gauge("pawl_feed_age_seconds", "Time since this node last read which sessions were ended.",
+		func(s pawl.Stats) float64 { return s.FeedAge.Seconds() })
 	gauge("pawl_verification_keys", "Keys that verify access tokens.",
 		func(s pawl.Stats) float64 { return float64(s.Keys) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
