@@ -57,8 +57,8 @@ const maxTries = 12
 // decided takes a renewal through a batch, and through another one while its
 // row is being changed by somebody else: the others of a batch do not wait for
 // that.
-func (e *Engine) decided(ctx context.Context, r *Renewal, t token.Refresh) (*attempt, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*e.Timeout)
+func (e *Engine) decided(caller context.Context, r *Renewal, t token.Refresh) (*attempt, error) {
+	ctx, cancel := context.WithTimeout(caller, 2*e.Timeout)
 	defer cancel()
 	for try := range maxTries {
 		if try > 1 {
@@ -66,17 +66,29 @@ func (e *Engine) decided(ctx context.Context, r *Renewal, t token.Refresh) (*att
 			<-pause.Done()
 			cancel()
 		}
+		if ctx.Err() != nil {
+			return nil, gaveUp(caller, ctx.Err())
+		}
 		// It fails until its outcome is stored: a panic of the store on its way
 		// through a batch must not look like an answer.
 		a := &attempt{renewal: r, token: t, err: ErrUnavailable}
 		if err := e.queue.run(ctx, a, e.process); err != nil {
-			return nil, err
+			return nil, gaveUp(caller, err)
 		}
 		if !errors.Is(a.err, ErrConflict) {
 			return a, a.err
 		}
 	}
 	return nil, fmt.Errorf("%w: too much contention", ErrUnavailable)
+}
+
+// gaveUp is what a caller sees of a request that was not answered: that he went
+// himself, or that it took too long.
+func gaveUp(caller context.Context, err error) error {
+	if caller.Err() != nil || errors.Is(err, ErrBusy) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // report records what was decided, and returns the refusal if it was one.
