@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/server"
 	"github.com/pawlauth/pawl/session"
 )

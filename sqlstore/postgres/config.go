@@ -34,6 +34,13 @@ var ErrPlain = errors.New("the way to the database leaves this machine and its s
 
 var errURL = errors.New("the URL of the database cannot be read; give postgres://user:password@host:port/name")
 
+// Validate tells what is wrong with the options, without opening anything. Its
+// errors do not contain the URL.
+func (o Options) Validate() error {
+	_, err := o.config()
+	return err
+}
+
 // config reads the URL. Its errors do not contain it: it has a password.
 func (o Options) config() (*pgxpool.Config, error) {
 	if o.URL == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -22,8 +23,8 @@ const schemaVersion = 1
 // versions is the table of the migrations that were applied.
 const versions = "pawl.goose_db_version"
 
-// Version returns the version of the schema; 0 if there is none yet.
-func (s *Store) Version(ctx context.Context) (version int64, err error) {
+// version returns the version of the schema; 0 if there is none yet.
+func (s *Store) version(ctx context.Context) (version int64, err error) {
 	err = s.do(ctx, "read the version of the schema", reads, func(ctx context.Context, p *pool) error {
 		version, err = versionOf(func(query string, to ...any) error { return p.QueryRow(ctx, query).Scan(to...) })
 		return err
@@ -47,6 +48,25 @@ func versionOf(row func(query string, to ...any) error) (version int64, err erro
 		return 0, sqlstore.ErrForeign
 	}
 	return version, row(`SELECT coalesce(max(version_id), 0) FROM `+versions, &version)
+}
+
+// Version returns the version of a database's schema, 0 if there is none yet,
+// and the one that [Migrate] upgrades it to. It changes nothing.
+func Version(ctx context.Context, o Options) (have, newest int64, err error) {
+	config, err := o.config()
+	if err != nil {
+		return 0, schemaVersion, fmt.Errorf("postgres: %w", err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return 0, schemaVersion, fmt.Errorf("open database %s: %w", o.name(), tidy(err))
+	}
+	defer conn.Close(ctx)
+	have, err = versionOf(func(query string, to ...any) error { return conn.QueryRow(ctx, query).Scan(to...) })
+	if err != nil {
+		return have, schemaVersion, fmt.Errorf("read the schema of %s: %w", o.name(), tidy(err))
+	}
+	return have, schemaVersion, nil
 }
 
 // Migrate brings the schema to this version and returns from which one. It may

@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	s := &Store{pool: pool, now: o.Now}
-	version, err := s.Version(ctx)
+	version, err := s.version(ctx)
 	switch {
 	case err != nil:
 	case version > schemaVersion:
