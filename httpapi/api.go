@@ -18,7 +18,9 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
 )
 
@@ -48,11 +50,14 @@ type Accounts interface {
 	ChangePassword(ctx context.Context, id string, current, next account.Password, from netip.Addr) (account.User, error)
 }
 
-// Services knows the credentials of services, which may introspect tokens.
+// Services knows the programs that may call, and the codes by which they hand
+// users over; [*service.Services] does.
 type Services interface {
-	// Authenticate returns the name of the service that these credentials
-	// belong to. It takes the same time whether the user is known or not.
-	Authenticate(user, password string) (name string, ok bool)
+	Authenticate(ctx context.Context, name, secret string) (service.Service, error)
+	Offer(ctx context.Context, binding service.Hash, login service.Login) (token.Secret, error)
+	Look(ctx context.Context, code, cookie token.Secret) (service.Code, error)
+	Take(ctx context.Context, code service.Code) error
+	Drop(ctx context.Context, userID string) error
 }
 
 // A Client is an application that sessions are started for.
@@ -73,7 +78,7 @@ type Options struct {
 	Guard    *httpauth.Guard
 	Accounts Accounts
 	Keys     verify.Keys
-	Services Services // nil: nobody may introspect
+	Services Services // nil: no program may introspect or hand users over
 	Audience string   // of the access tokens made at sign-in
 	Log      *slog.Logger
 
@@ -87,6 +92,10 @@ type Options struct {
 	// login used is sent there. Otherwise that would lead nowhere, and it gets
 	// Page.
 	SignInMethods bool
+	// SignInHandoff says that SignIn is the page of a program that is a service: a
+	// browser that is sent there gets the cookie that its code will be bound to,
+	// and the page the binding, as "handoff" in its query. See [API.Handoff].
+	SignInHandoff bool
 	// Pages are the paths of the pages beside the routes, and whether a browser
 	// may be sent to each after a sign-in or a renewal: not to one that would
 	// send it on again.
@@ -126,6 +135,7 @@ type API struct {
 	publicCORS *cors.Cors
 	metadata   []byte
 	renewals   *renewalLimit
+	failures   *failureLimit
 	names      *otter.Cache[string, string] // user names by id
 
 	replacements replacements
@@ -159,6 +169,9 @@ func New(o Options) (*API, error) {
 	}
 	if a.renewals, err = newRenewalLimit(o.RenewalRate); err != nil {
 		return nil, fmt.Errorf("httpapi: renewal limit: %w", err)
+	}
+	if a.failures, err = newFailureLimit(); err != nil {
+		return nil, fmt.Errorf("httpapi: limit of services: %w", err)
 	}
 	if a.replacements, err = newReplacements(); err != nil {
 		return nil, fmt.Errorf("httpapi: cache of replaced sessions: %w", err)
@@ -202,6 +215,7 @@ func (o Options) CheckSettings() error {
 		faults.add(validPath(o.Prefix) && !validPath(page), "path %q of a page is not a plain path on this site", page)
 	}
 	faults.add(o.SignInMethods && o.SignIn == "", "a sign-in page that asks for methods needs its path")
+	faults.add(o.SignInHandoff && o.SignIn == "", "a handoff to a sign-in page needs its path")
 	faults.add(o.MaxSessions < 0 || o.MaxSessions > maxSessions, "%d sessions of a user is outside 1 to %d", o.MaxSessions, maxSessions)
 	faults.add(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
 	faults.add(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)

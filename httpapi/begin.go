@@ -15,11 +15,19 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-// begin is the one way in which a session begins: the new one is stored, then
-// those end whose cookies came along, and the oldest if there are too many.
-// Whatever fails, it is the new one that ends, and the browser keeps what it
-// has. With inherit, it is remembered as that which it replaces was. The user
-// is nil if Accounts do not know it.
+// A beginning is what a session begins from.
+type beginning struct {
+	user  *account.User // nil: Accounts do not know it
+	login session.Login
+	held  carried // the sessions that it replaces
+	actor string  // the service that authenticated the user; empty: we did
+	// last has the last word, once the session is stored. Nil: nobody has.
+	last func(context.Context) error
+}
+
+// begin begins a session that replaces those whose cookies came along. With
+// inherit, it is remembered as that which it replaces was. The user is nil if
+// Accounts do not know it.
 func (a *API) begin(r *http.Request, user *account.User, l session.Login, inherit bool) (session.Issued, error) {
 	held, err := a.carried(r)
 	if err != nil {
@@ -30,16 +38,30 @@ func (a *API) begin(r *http.Request, user *account.User, l session.Login, inheri
 			return session.Issued{}, err
 		}
 	}
-	issued, err := a.issue(r.Context(), user, l)
+	return a.beginFrom(r.Context(), beginning{user: user, login: l, held: held})
+}
+
+// beginFrom is the one way in which a session begins: the new one is stored,
+// then those end that it replaces, and the oldest if there are too many.
+// Whatever fails, it is the new one that ends, and the browser keeps what it
+// has.
+func (a *API) beginFrom(ctx context.Context, b beginning) (session.Issued, error) {
+	issued, err := a.issue(ctx, b.user, b.login)
 	if err != nil {
 		return session.Issued{}, err
 	}
-	if err := a.supersede(r.Context(), &issued.Row, held, l.Origin); err != nil {
-		a.abandon(r.Context(), issued.Row.ID, l.Origin)
+	if b.last != nil {
+		err = b.last(ctx)
+	}
+	if err == nil {
+		err = a.supersede(ctx, &issued.Row, b.held, b.login.Origin)
+	}
+	if err != nil {
+		a.abandon(ctx, issued.Row.ID, b.login.Origin)
 		return session.Issued{}, err
 	}
-	a.Engine.Record(session.Event{Type: session.EventSignInOK, UserID: l.UserID, ClientID: l.ClientID,
-		Session: a.Engine.Pseudonym(issued.Row.ID), Origin: l.Origin})
+	a.Engine.Record(session.Event{Type: session.EventSignInOK, UserID: b.login.UserID, ClientID: b.login.ClientID,
+		Session: a.Engine.Pseudonym(issued.Row.ID), Actor: b.actor, Origin: b.login.Origin})
 	return issued, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -15,16 +16,16 @@ import (
 // password ([account.MaxPasswordBytes]) with every byte escaped.
 const maxBody = 8 << 10
 
-// checkMediaType refuses a body of any other type than the declared one, so
+// checkMediaType refuses a body of any other type than those declared, so
 // that what a form on another site can send is never taken for JSON, and a
 // body that is compressed or too long, before any of it is read.
-func checkMediaType(r *http.Request, want string) error {
+func checkMediaType(r *http.Request, want ...string) error {
 	lines := r.Header["Content-Type"]
 	if len(lines) != 1 || len(r.Header["Content-Encoding"]) > 0 {
 		return ErrMediaType
 	}
 	media, params, err := mime.ParseMediaType(lines[0])
-	if err != nil || media != want {
+	if err != nil || !slices.Contains(want, media) {
 		return ErrMediaType
 	}
 	for name, value := range params {

@@ -41,6 +41,18 @@ func (a *API) refreshCookie(value string, maxAge int) *http.Cookie {
 	}
 }
 
+// handoffAge is how long a sign-in at another program may take, in seconds.
+const handoffAge = 10 * 60
+
+// handoffCookie is what tells the browser that began a sign-in elsewhere from
+// all others. It is only ever wanted with what a page of our own sends.
+func handoffCookie(value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: httpauth.HandoffCookie, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	}
+}
+
 // tokenCookies holds both cookies of a session, for as long as it can be
 // renewed if the user asked to be remembered, and otherwise until the browser
 // is closed.
@@ -109,7 +121,8 @@ func setCookies(w http.ResponseWriter, lines []string) {
 // withdrawCookies takes our cookies back out of an answer that was not sent.
 func withdrawCookies(w http.ResponseWriter) {
 	others := slices.DeleteFunc(w.Header()["Set-Cookie"], func(line string) bool {
-		return strings.HasPrefix(line, httpauth.AccessCookie+"=") || strings.HasPrefix(line, httpauth.RefreshCookie+"=")
+		name, _, _ := strings.Cut(line, "=")
+		return name == httpauth.AccessCookie || name == httpauth.RefreshCookie || name == httpauth.HandoffCookie
 	})
 	if len(others) == 0 {
 		w.Header().Del("Set-Cookie")

@@ -18,8 +18,13 @@
 // What the package refuses is always the same: a request for another host or
 // over plain http, one that another site made, a path or method that is not
 // in the table, a body that is not exactly of the declared form. No failure
-// clears a cookie, writes one, or says more than its public code; the cause
-// goes to the log.
+// clears a cookie of a session, writes one, or says more than its public code;
+// the cause goes to the log.
+//
+// A program that authenticates users itself is a service (see package service).
+// It gets tokens or a code for a user by [API.GiveTokens] and [API.GiveCode];
+// handoff.go is the browser's side, which redeems codes. Package serviceapi has
+// the routes of services; here they introspect only.
 //
 // The package decides nothing about sessions: it parses once, asks package
 // session, and writes the answer. It limits how often one session renews (429)

@@ -29,11 +29,11 @@ type sessionDocument struct {
 	RefreshIn       int64  `json:"refresh_in"`
 	CSRFToken       string `json:"csrf_token,omitzero"` // of a cookie session
 
-	tokens // of a bearer session, when it gets new ones
+	Tokens // of a bearer session, when it gets new ones
 }
 
-// tokens is OAuth's answer with tokens (RFC 6749 §5.1).
-type tokens struct {
+// Tokens is OAuth's answer with tokens (RFC 6749 §5.1).
+type Tokens struct {
 	AccessToken  string `json:"access_token,omitzero"`
 	TokenType    string `json:"token_type,omitzero"`
 	ExpiresIn    int64  `json:"expires_in,omitzero"`
@@ -78,8 +78,8 @@ func (a *API) presentedDocument(p *verify.Principal, row *session.Row, username 
 }
 
 // issuedTokens are the tokens themselves, on their way to their owner.
-func issuedTokens(issued *session.Issued, scope string) tokens {
-	return tokens{
+func issuedTokens(issued *session.Issued, scope string) Tokens {
+	return Tokens{
 		AccessToken: issued.Access.Reveal(), TokenType: "Bearer", ExpiresIn: seconds(issued.Expires.Sub(issued.Now)),
 		RefreshToken: issued.Refresh.Reveal(), Scope: scope,
 	}
@@ -96,7 +96,7 @@ func (a *API) deliver(w http.ResponseWriter, issued *session.Issued, username st
 			return err
 		}
 	} else {
-		d.tokens = issuedTokens(issued, issued.Row.Scope)
+		d.Tokens = issuedTokens(issued, issued.Row.Scope)
 	}
 	body, err := json.Marshal(&d)
 	if err != nil {

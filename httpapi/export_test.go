@@ -12,7 +12,7 @@ type RouteLine struct {
 func (a *API) Table() (lines []RouteLine) {
 	for _, rt := range a.routes {
 		lines = append(lines, RouteLine{
-			rt.method, strings.ReplaceAll(rt.path, "{id}", "AAAAAAAAAAAAAAAAAAAAAA"), rt.body,
+			rt.method, strings.ReplaceAll(rt.path, "{id}", "AAAAAAAAAAAAAAAAAAAAAA"), strings.Split(rt.body, " ")[0],
 			rt.shared == public, strings.HasSuffix(rt.path, "/token") || strings.HasSuffix(rt.path, "/revoke") || strings.HasSuffix(rt.path, "/introspect"),
 		})
 	}

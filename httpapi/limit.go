@@ -22,6 +22,44 @@ const (
 	limitedFor      = 2 * time.Minute
 )
 
+// How many times a minute, and at once, wrong credentials of a service are
+// looked at.
+const (
+	failedCalls     = 10
+	limitedServices = 1 << 12 // counted at once
+)
+
+// A failureLimit counts wrong credentials by the name that they claim and the
+// network that they come from, so that one service with an outdated secret
+// keeps nobody else out. Nobody guesses a secret: it is about the work.
+type failureLimit struct {
+	calls *otter.Cache[caller, *rate.Limiter]
+}
+
+type caller struct{ name, network string }
+
+func newFailureLimit() (*failureLimit, error) {
+	calls, err := otter.New(&otter.Options[caller, *rate.Limiter]{
+		MaximumSize: limitedServices, ExpiryCalculator: otter.ExpiryAccessing[caller, *rate.Limiter](limitedFor),
+	})
+	return &failureLimit{calls}, err
+}
+
+// closed reports whether the caller has failed too often.
+func (l *failureLimit) closed(c caller, now time.Time) bool {
+	limit, ok := l.calls.GetIfPresent(c)
+	return ok && limit.TokensAt(now) < 1
+}
+
+// failed counts a failure.
+func (l *failureLimit) failed(c caller, now time.Time) {
+	limit, ok := l.calls.GetIfPresent(c)
+	if !ok {
+		limit, _ = l.calls.SetIfAbsent(c, rate.NewLimiter(failedCalls/60.0, failedCalls))
+	}
+	limit.AllowN(now, 1)
+}
+
 // A renewalLimit counts renewals by session: not by address, which servers
 // that render for many users share, and which a thief changes. It counts only
 // tokens whose outer tag is right, and those that come with another witness

@@ -29,7 +29,7 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if to, ok := a.detour(r, err); ok {
 		a.fail(w, r, err)
-		w.Header().Set("Location", to)
+		w.Header().Set("Location", a.HandOver(w, r, to))
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
@@ -153,12 +154,8 @@ type cnf struct {
 // introspect tells a service whether an access token is good. Refresh tokens
 // are for this server only, so here they are never active.
 func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
-	user, password, ok := r.BasicAuth()
-	if !ok || a.Services == nil {
-		return errService
-	}
-	if _, ok := a.Services.Authenticate(user, password); !ok {
-		return errService
+	if _, err := a.AuthenticateService(r, service.Introspect); err != nil {
+		return err
 	}
 	form, err := readForm(r)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpauth"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/verify"
 )
@@ -49,6 +50,8 @@ var (
 	errTooMany         = errors.New("httpapi: too many renewals of one session")
 	errGrantType       = errors.New("httpapi: unsupported grant type")
 	errService         = errors.New("httpapi: not a service")
+	errServiceScope    = errors.New("httpapi: the service was not given that scope")
+	errTooManyFailures = errors.New("httpapi: too many wrong credentials of a service")
 )
 
 // An outcome is how the world sees an error: all of it is public.
@@ -100,6 +103,11 @@ var outcomes = []outcome{
 	{account.ErrNameTaken, 409, "name_taken", "This user name is taken.", "", ""},
 	{account.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
 
+	{service.ErrCredentials, 401, "service_required", "Send the credentials of a service.", "", "invalid_client"},
+	{service.ErrCode, 401, "code_refused", "This code is no good in this browser. Sign in again.", "", "invalid_grant"},
+	{service.ErrBinding, 400, "malformed_handoff", "Send the handoff that the browser was given before the sign-in.", "", ""},
+	{service.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
+
 	{httpauth.ErrMisdirected, 421, "misdirected", "This host is not served here.", "", ""},
 	{httpauth.ErrInsecure, 403, "https_required", "Use https.", "", ""},
 	{httpauth.ErrRepeatedHeader, 400, "repeated_header", "A header that must be sent once was repeated.", "", ""},
@@ -131,6 +139,8 @@ var outcomes = []outcome{
 	{errWrongPassword, 403, "wrong_password", "The current password is wrong.", "", ""},
 	{errTooMany, 429, "too_many_renewals", "This session renews too often. Wait, and try again.", "", "temporarily_unavailable"},
 	{errGrantType, 400, "unsupported_grant_type", "Only refresh_token is supported.", "", "unsupported_grant_type"},
+	{errServiceScope, 403, "service_scope_required", "This service was not given the scope for that.", "", "insufficient_scope"},
+	{errTooManyFailures, 429, "too_many_attempts", "Too many attempts. Wait, and try again.", "", "temporarily_unavailable"},
 	{errService, 401, "service_required", "Send the credentials of a service.", "", "invalid_client"},
 
 	{context.Canceled, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
@@ -149,9 +159,9 @@ func outcomeOf(err error) *outcome {
 	return &internal
 }
 
-// problem is an RFC 9457 document. Its type is about:blank, so its title is
+// A Problem is an RFC 9457 document. Its type is about:blank, so its title is
 // the status's name (§4.2.1); what a client decides by is the code.
-type problem struct {
+type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -164,26 +174,48 @@ type problem struct {
 	Min     int      `json:"min,omitzero"`      // least length of a password, in characters
 }
 
+// NewProblem returns the document for a status, with a code and a detail that
+// may be told.
+func NewProblem(status int, code, detail string) Problem {
+	return Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// ProblemOf is [Describe] for whoever answers with a document.
+func ProblemOf(err error) Problem {
+	o := outcomeOf(err)
+	doc := NewProblem(o.status, o.code, o.detail)
+	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok {
+		doc.Methods = needs.Methods
+	}
+	return doc.WithRule(err)
+}
+
+// WithRule adds which rule a name or a password breaks, if err says so.
+func (p Problem) WithRule(err error) Problem {
+	if fault, ok := errors.AsType[*account.PasswordError](err); ok {
+		p.Rule, p.Min = fault.Rule, fault.Min
+	}
+	if fault, ok := errors.AsType[*account.NameError](err); ok {
+		p.Rule = fault.Rule
+	}
+	return p
+}
+
+// Write answers with the document.
+func (p Problem) Write(w http.ResponseWriter) {
+	body, _ := json.Marshal(&p)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	w.Write(body) // who has gone away needs no answer
+}
+
 // refuseProblem answers a failure with a problem document.
 func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
 	o := a.fail(w, r, err)
 	if o.status == http.StatusUnauthorized || o.challenge != "" {
 		w.Header().Set("WWW-Authenticate", challenge(o, err))
 	}
-	doc := problem{Type: "about:blank", Title: http.StatusText(o.status), Status: o.status, Code: o.code, Detail: o.detail}
-	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok {
-		doc.Methods = needs.Methods
-	}
-	if fault, ok := errors.AsType[*account.PasswordError](err); ok {
-		doc.Rule, doc.Min = fault.Rule, fault.Min
-	}
-	if fault, ok := errors.AsType[*account.NameError](err); ok {
-		doc.Rule = fault.Rule
-	}
-	body, _ := json.Marshal(doc)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(o.status)
-	w.Write(body)
+	ProblemOf(err).Write(w)
 }
 
 // refuseOAuth answers a failure in the form that OAuth clients know (RFC 6749
@@ -196,7 +228,7 @@ func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest
 	case "invalid_client":
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Basic realm="pawl", charset="UTF-8"`)
+		w.Header().Set("WWW-Authenticate", ServiceChallenge)
 	}
 	body, _ := json.Marshal(struct {
 		Error       string `json:"error"`

@@ -26,10 +26,15 @@ import (
 
 // neverAnswered are sentinels that reach no route, and why.
 var neverAnswered = map[string]string{
-	"session.ErrConflict": "between engine and store",
-	"session.ErrExists":   "between engine and store",
-	"account.ErrHash":     "at sign-in it is ErrCredentials",
-	"account.ErrParams":   "of the configuration",
+	"session.ErrConflict":  "between engine and store",
+	"session.ErrExists":    "between engine and store",
+	"account.ErrHash":      "at sign-in it is ErrCredentials",
+	"service.ErrNotFound":  "between services and store, or a command's",
+	"service.ErrNameTaken": "a command's",
+	"service.ErrName":      "a command's",
+	"service.ErrScope":     "a command's",
+	"service.ErrForeign":   "it is ErrCode",
+	"account.ErrParams":    "of the configuration",
 }
 
 // Every outcome that a package decides has a line in the table, or a reason.
@@ -41,14 +46,14 @@ func TestTheTableOfOutcomesIsExhaustive(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\t\{((?:session|verify|account|httpauth)\.Err\w+), `).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t\{((?:session|verify|account|service|httpauth)\.Err\w+), `).FindAllStringSubmatch(string(source), -1) {
 		if listed[m[1]] {
 			t.Errorf("%s is there twice", m[1])
 		}
 		listed[m[1]] = true
 	}
 	var declared []string
-	for _, pkg := range []string{"session", "verify", "account", "httpauth"} {
+	for _, pkg := range []string{"session", "verify", "account", "service", "httpauth"} {
 		declared = append(declared, sentinels(t, pkg)...)
 	}
 	if len(declared) < 20 {

@@ -15,7 +15,7 @@ import (
 type route struct {
 	method string // a GET route answers HEAD too
 	path   string // in full; the last segment may be {id}
-	body   string // media type that the body must have; empty: it takes none
+	body   string // media types that the body may have; empty: it takes none
 	origin originRule
 	shared sharing
 	fails  func(*API, http.ResponseWriter, *http.Request, error)
@@ -52,6 +52,7 @@ const (
 const (
 	jsonBody = "application/json"
 	formBody = "application/x-www-form-urlencoded"
+	anyBody  = jsonBody + " " + formBody // of a page's script, or of its form
 )
 
 // table is every way into the API.
@@ -70,6 +71,8 @@ func (a *API) table() map[string]*route {
 		{post, p + "/sessions/end-others", "", withCookies, private, problem, (*API).endOthers},
 		{post, p + "/password", jsonBody, withCookies, private, problem, (*API).password},
 		{post, p + "/signup", jsonBody, always, private, problem, (*API).signup},
+		{post, p + "/handoff", jsonBody, always, private, problem, (*API).handoff},
+		{post, p + "/redeem", anyBody, always, private, (*API).Refuse, (*API).redeem},
 		{post, p + "/token", formBody, withCookies, clients, oauth, (*API).token},
 		{post, p + "/revoke", formBody, withCookies, clients, oauth, (*API).revoke},
 		{post, p + "/introspect", formBody, withCookies, private, oauth, (*API).introspect},
@@ -172,7 +175,7 @@ func (a *API) admit(rt *route, r *http.Request) error {
 	if err := httpauth.CheckFetchHeaders(r.Header); err != nil {
 		return err
 	}
-	if !rt.mayBe(r.Header.Get("Sec-Fetch-Dest")) {
+	if !rt.mayBe(r.Header.Get("Sec-Fetch-Dest"), r.Header.Get("Content-Type")) {
 		return errDestination
 	}
 	if rt.shared != public {
@@ -184,17 +187,18 @@ func (a *API) admit(rt *route, r *http.Request) error {
 		return err
 	}
 	if rt.body != "" {
-		return checkMediaType(r, rt.body)
+		return checkMediaType(r, strings.Fields(rt.body)...)
 	}
 	return nil
 }
 
 // mayBe refuses a browser that would use the answer as something else than
-// data: a page, a frame, a script. The public documents may be looked at, and
-// forward auth is told the destination of the request that the proxy got.
-func (rt *route) mayBe(destination string) bool {
+// data: a page, a frame, a script. The public documents may be looked at, the
+// form of a page leads to another page, and forward auth is told the
+// destination of the request that the proxy got.
+func (rt *route) mayBe(destination, media string) bool {
 	return destination == "" || destination == "empty" || rt.origin == forwarded ||
-		rt.shared == public && destination == "document"
+		destination == "document" && (rt.shared == public || rt.body == anyBody && strings.HasPrefix(media, formBody))
 }
 
 func (a *API) checkOrigin(rule originRule, r *http.Request) error {

@@ -136,6 +136,12 @@ func (a *API) EndOtherDevices(r *http.Request) error {
 	}
 	r, cancel := bounded(r)
 	defer cancel()
+	if a.Services != nil {
+		// What a sign-in that is under way elsewhere would end with.
+		if err := a.Services.Drop(r.Context(), p.UserID); err != nil {
+			return err
+		}
+	}
 	return a.endOwn(r, session.Selection{User: p.UserID, Except: p.Session})
 }
 

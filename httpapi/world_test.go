@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -21,6 +22,8 @@ import (
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/keyring/keyringtest"
+	svc "github.com/pawlauth/pawl/service"
+	"github.com/pawlauth/pawl/service/servicetest"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/memstore"
 	"github.com/pawlauth/pawl/token"
@@ -50,6 +53,7 @@ type world struct {
 	ada, bob account.User
 	ring     *keyring.Ring
 	revoked  *verify.Revoked
+	services *servicetest.Memory // has gateway, which may introspect
 	log      *syncBuffer
 	seen     *session.Confirmations
 
@@ -70,6 +74,10 @@ func newWorld(t testing.TB, changes ...change) *world {
 	clock := func() time.Time { return w.now }
 	w.store = &watchedStore{Store: memstore.New(clock)}
 	w.addUsers()
+	w.services = servicetest.NewMemory()
+	_, err := w.services.AddService(t.Context(), svc.Record{
+		Service: svc.Service{Name: "gateway", Scopes: []svc.Scope{svc.Introspect}}, Secret: sha256.Sum256([]byte("s3cret"))})
+	w.must(err)
 
 	master, err := keyring.ParseMaster(keyring.NewMasterText())
 	w.must(err)
@@ -81,7 +89,7 @@ func newWorld(t testing.TB, changes ...change) *world {
 	w.must(err)
 	guard := w.guardOptions(master, clock)
 	options := httpapi.Options{
-		Keys: w.ring, Services: gateway{}, Audience: "app", Log: slog.New(slog.NewJSONHandler(w.log, nil)),
+		Keys: w.ring, Services: svc.New(w.services), Audience: "app", Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 		Web:     httpapi.Client{Scope: "read"},
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{spa}}},
 	}
@@ -306,12 +314,6 @@ func (w *world) recorded(kind session.EventType) (found []session.Event) {
 		}
 	}
 	return found
-}
-
-type gateway struct{}
-
-func (gateway) Authenticate(user, pass string) (string, bool) {
-	return "gateway", user == "gateway" && pass == "s3cret"
 }
 
 type syncBuffer struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/pawlauth/pawl/session"
 )
 
-// The cookies of a session, each the other's witness. Browsers match the
+// The cookies. Those of a session are each the other's witness. Browsers match the
 // prefixes of names without regard to case but keep the cookies apart, so a
 // name in another case is another cookie and none of ours.
 const (
@@ -17,6 +17,9 @@ const (
 	// RefreshCookie holds the refresh token. It goes to the endpoints below
 	// the prefix only, which is why it cannot have the stronger prefix.
 	RefreshCookie = "__Secure-pawl-refresh"
+	// HandoffCookie is no credential: it says which browser a code was made for
+	// with which a sign-in ends that another program carries out.
+	HandoffCookie = "__Host-Http-pawl-handoff"
 )
 
 // A Credential is the access token that a request carries, and how.

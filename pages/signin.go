@@ -112,7 +112,7 @@ func (p *Pages) leadToSignIn(v visit) {
 		return
 	}
 	to := url.URL{Path: p.SignInPage, RawQuery: v.r.URL.RawQuery}
-	p.leadOn(v, say("signin_title"), to.String())
+	p.leadOn(v, say("signin_title"), p.api.HandOver(v.w, v.r, to.String()))
 }
 
 // checkCookies is where a sign-in leads, and a renewal: it finds out whether the

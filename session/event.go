@@ -23,6 +23,8 @@ const (
 	EventDuplicateCookie EventType = "duplicate_cookie"   // a cookie name came twice
 	EventRateLimited     EventType = "rate_limited"       // refused for coming too often
 	EventOverload        EventType = "overload"           // refused for want of capacity
+	EventCodeIssued      EventType = "code_issued"        // a service vouches for a user; see Actor
+	EventServiceRefused  EventType = "service_refused"    // wrong credentials of a service
 	EventUserAdded       EventType = "user_added"
 	EventUserDisabled    EventType = "user_disabled"
 	EventUserEnabled     EventType = "user_enabled"

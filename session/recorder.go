@@ -43,7 +43,8 @@ const (
 // without a password and without a token that is good for anything.
 func (e *Event) cheap() bool {
 	switch e.Type {
-	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRenewalRefused, EventRateLimited, EventOverload:
+	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRenewalRefused, EventRateLimited, EventOverload,
+		EventServiceRefused:
 		return true
 	case EventRepeated:
 		return e.Reason == ""

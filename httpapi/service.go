@@ -1,0 +1,48 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/pawlauth/pawl/service"
+	"github.com/pawlauth/pawl/session"
+)
+
+// AuthenticateService returns the service whose name and secret the request
+// carries (HTTP Basic, RFC 7617), if it was given the scope. Whoever fails too
+// often is not looked at for a while. What fails is recorded. The error, if
+// any, is for [Describe] or [ProblemOf]; a 401 is to be sent with
+// [ServiceChallenge].
+func (a *API) AuthenticateService(r *http.Request, scope service.Scope) (service.Service, error) {
+	name, secret, ok := r.BasicAuth()
+	if !ok || a.Services == nil || len(r.Header["Authorization"]) != 1 {
+		return service.Service{}, errService
+	}
+	from, now := a.Guard.Proxies.Origin(r), a.Guard.Now()
+	by := caller{name: name, network: from.Address}
+	if service.CheckName(name) != nil {
+		by.name = "" // all of them together
+	}
+	if a.failures.closed(by, now) {
+		a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "service", Origin: from})
+		return service.Service{}, errTooManyFailures
+	}
+	found, err := a.Services.Authenticate(r.Context(), name, secret)
+	switch {
+	case errors.Is(err, service.ErrCredentials):
+		a.failures.failed(by, now)
+		// Not the name: it may be a secret that got into the wrong place.
+		a.Engine.Record(session.Event{Type: session.EventServiceRefused, Origin: from})
+		return service.Service{}, err
+	case err != nil:
+		return service.Service{}, err
+	case !found.May(scope):
+		a.Engine.Record(session.Event{Type: session.EventAccessDenied, Reason: string(scope), Actor: found.Name, Origin: from})
+		return service.Service{}, errServiceScope
+	}
+	return found, nil
+}
+
+// ServiceChallenge is the WWW-Authenticate of an answer to whoever is no
+// service (RFC 7617 §2).
+const ServiceChallenge = `Basic realm="pawl", charset="UTF-8"`
