@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -124,16 +123,17 @@ func (c *Cluster) Kill() {
 // Connections stay open and are still accepted, by the kernel; nothing answers.
 func (c *Cluster) Pause() {
 	c.t.Helper()
-	data := c.server.data()
-	if err := await(func() bool { return signal(data, syscall.SIGSTOP) > 0 && !slices.ContainsFunc(processes(data), moves) }); err != nil {
-		c.t.Fatalf("freezing PostgreSQL: %v", err)
+	frozen, err := freeze(c.server.dir)
+	c.must(err)
+	if len(frozen) == 0 {
+		c.t.Fatal("freezing PostgreSQL: it does not run")
 	}
 }
 
 // Resume ends a pause.
 func (c *Cluster) Resume() {
 	c.t.Helper()
-	if signal(c.server.data(), syscall.SIGCONT) == 0 {
+	if len(signal(c.server.dir, syscall.SIGCONT)) == 0 {
 		c.t.Fatal("resuming PostgreSQL: it does not run")
 	}
 }

@@ -3,14 +3,11 @@
 package pgtest
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,51 +106,7 @@ func guard(dir string) error {
 	return nil
 }
 
-// processes returns who works in a folder or below it. Every process of a
-// server stays in its data directory for life.
-func processes(dir string) (pids []int) {
-	links, _ := filepath.Glob("/proc/[0-9]*/cwd") // the pattern is well-formed
-	for _, link := range links {
-		cwd, err := os.Readlink(link)
-		if err != nil { // ended meanwhile, or another user's
-			continue
-		}
-		if cwd == dir || strings.HasPrefix(cwd, dir+"/") {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
-}
-
-// signal sends a signal to everybody who works in a folder and returns how
-// many they are.
-func signal(dir string, s syscall.Signal) int {
-	pids := processes(dir)
-	for _, pid := range pids {
-		syscall.Kill(pid, s) // one that has ended meanwhile is no error
-	}
-	return len(pids)
-}
-
-// moves reports whether a process is neither frozen nor gone. Its state
-// follows its name, which is in brackets (proc(5), stat).
-func moves(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " T ")
-}
-
-// kill ends everybody who works in a folder, without a chance to say a last
-// word, and waits until they are gone.
-func kill(dir string) error {
-	if err := await(func() bool { return signal(dir, syscall.SIGKILL) == 0 }); err != nil {
-		return fmt.Errorf("killing the processes in %s: %w", dir, err)
-	}
-	return nil
-}
-
-// remove ends whoever works in a folder and removes it, with the shared memory
+// remove ends the servers of a folder and removes it, with the shared memory
 // that killed servers leave in the kernel.
 func remove(dir string) error {
 	if err := kill(dir); err != nil {

@@ -5,7 +5,6 @@ package pgtest
 import (
 	"fmt"
 	"os"
-	"syscall"
 	"testing"
 )
 
@@ -22,7 +21,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	signal(s.data(), syscall.SIGSTOP) // the hardest to end
+	if _, err := freeze(s.dir); err != nil { // the hardest to end
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	fmt.Println(s.dir)
 	select {}
 }

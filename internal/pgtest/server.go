@@ -223,7 +223,7 @@ func (s *server) stop() error {
 
 // kill ends the server and all its processes at once.
 func (s *server) kill() error {
-	return errors.Join(kill(s.data()), await(s.ended))
+	return errors.Join(kill(s.dir), await(s.ended))
 }
 
 // url addresses a database of the server.
