@@ -26,8 +26,8 @@ type Operator struct {
 }
 
 // OpenOperator opens data, and makes it with create; see [pawl.OpenData].
-func OpenOperator(ctx context.Context, dir, masterKey string, create bool) (*Operator, error) {
-	data, err := pawl.OpenData(ctx, dir, masterKey, create)
+func OpenOperator(ctx context.Context, place pawl.Place, create bool) (*Operator, error) {
+	data, err := pawl.OpenData(ctx, place, create)
 	if err != nil {
 		return nil, err
 	}
