@@ -78,6 +78,7 @@ type run struct {
 	halt context.CancelFunc // no chain is left
 
 	from, till moment // of what counts
+	meter      *cputime.Meter
 }
 
 // A moment is set once, while others look.
@@ -104,54 +105,67 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &run{Options: &o, pool: newPool(o.Tokens)}
 	r.stop, r.halt = context.WithCancel(ctx)
 	defer r.halt()
-	var running sync.WaitGroup
-	pacer := newTally()
-	tallies := []*tally{pacer}
-	if o.Rate > 0 {
-		// Room for a second; when there is none the pacer waits, and says the
-		// same times.
-		r.due = make(chan time.Time, max(1, int(o.Rate)))
-		running.Go(func() { r.pace(pacer) })
-	}
-	for n := range o.Workers {
-		w := &worker{run: r, wire: newWire(o.Targets, n, o.dialer, o.Timeout), tally: newTally(), request: o.Request.clone()}
-		tallies = append(tallies, w.tally)
-		running.Go(w.work)
-	}
 	out := &Result{Workers: o.Workers, Sessions: len(o.Tokens), Rate: o.Rate}
+	if o.WarmUp == 0 {
+		if err := r.open(); err != nil {
+			return nil, err
+		}
+	}
+	total, running := r.start()
 	err := r.watch(out)
 	r.halt()
 	running.Wait()
 	if err != nil {
 		return nil, err
 	}
-	total := newTally()
-	for _, t := range tallies {
-		total.merge(t)
-	}
 	for len(r.due) > 0 { // was to be done, and was not
-		r.unanswered(total, <-r.due)
+		r.unanswered(total[0], <-r.due)
 	}
-	out.fill(total)
+	for _, t := range total[1:] {
+		total[0].merge(t)
+	}
+	out.fill(total[0])
 	out.Tokens = r.pool.tokens()
 	return out, nil
 }
 
-// watch waits for the warm-up and for the time that counts, and meters
-// processors in the latter.
-func (r *run) watch(out *Result) error {
-	wait(r.stop, r.WarmUp)
-	meter, err := cputime.Start(append([]cputime.Process{cputime.Self("generator")}, r.Processes...)...)
-	if err != nil {
-		return err
+// start lets the workers go, and the pacer, and returns what each counts.
+func (r *run) start() (tallies []*tally, running *sync.WaitGroup) {
+	running = new(sync.WaitGroup)
+	pacer := newTally()
+	if tallies = append(tallies, pacer); r.Rate > 0 {
+		// Room for a second; when there is none the pacer waits, and says the
+		// same times.
+		r.due = make(chan time.Time, max(1, int(r.Rate)))
+		running.Go(func() { r.pace(pacer) })
 	}
-	begin := time.Now()
-	r.from.set(begin)
+	for n := range r.Workers {
+		w := &worker{run: r, wire: newWire(r.Targets, n, r.dialer, r.Timeout), tally: newTally(), request: r.Request.clone()}
+		tallies = append(tallies, w.tally)
+		running.Go(w.work)
+	}
+	return tallies, running
+}
+
+// open begins what counts.
+func (r *run) open() (err error) {
+	r.meter, err = cputime.Start(append([]cputime.Process{cputime.Self("generator")}, r.Processes...)...)
+	r.from.set(time.Now())
+	return err
+}
+
+// watch waits for the warm-up and for the time that counts.
+func (r *run) watch(out *Result) (err error) {
+	if r.WarmUp > 0 {
+		wait(r.stop, r.WarmUp)
+		if err := r.open(); err != nil {
+			return err
+		}
+	}
 	wait(r.stop, r.Duration)
-	end := time.Now()
-	r.till.set(end)
-	out.Wall = end.Sub(begin)
-	out.Processors, err = meter.Read()
+	r.till.set(time.Now())
+	out.Wall = r.till.p.Load().Sub(*r.from.p.Load())
+	out.Processors, err = r.meter.Read()
 	return err
 }
 
@@ -159,14 +173,17 @@ func (r *run) watch(out *Result) error {
 // itself.
 func (r *run) pace(t *tally) {
 	sleep, begin := r.sleep(), time.Now()
+	held := false // by workers, not by itself
 	for n := 0; ; n++ {
 		at := begin.Add(time.Duration(float64(n) * float64(time.Second) / r.Rate))
 		for d := time.Until(at); d > 0 && r.stop.Err() == nil; d = time.Until(at) {
 			sleep(min(d, 50*time.Millisecond)) // and see whether to stop
+			held = false
 		}
-		if r.counts(at) && r.stop.Err() == nil {
+		if !held && r.counts(at) && r.stop.Err() == nil {
 			t.lag.Add(time.Since(at))
 		}
+		held = held || len(r.due) == cap(r.due)
 		if r.stop.Err() != nil && (r.till.reached(at) || at.After(time.Now())) {
 			return
 		}

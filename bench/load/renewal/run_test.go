@@ -106,7 +106,7 @@ func TestRefusedChainsEnd(t *testing.T) {
 	if len(r.Tokens) != 0 || server.requests != 240 {
 		t.Errorf("%d chains left, %d requests", len(r.Tokens), server.requests)
 	}
-	if n := r.Failures["400 invalid_grant"]; n == 0 || n > 40 || len(r.Failures) != 1 {
+	if r.Failures["400 invalid_grant"] != 40 || len(r.Failures) != 1 || r.Rotated != 200 {
 		t.Errorf("failures %v", r.Failures)
 	}
 }
