@@ -9,7 +9,9 @@ import (
 	"github.com/pawlauth/pawl/account/accounttest"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/storetest"
+	"github.com/pawlauth/pawl/sqlstore"
 	"github.com/pawlauth/pawl/sqlstore/sqlite"
+	"github.com/pawlauth/pawl/sqlstore/sqlstoretest"
 )
 
 // newPath returns where a database can be made.
@@ -30,18 +32,29 @@ func open(t testing.TB, path string, now func() time.Time) *sqlite.Store {
 	return s
 }
 
-// Rows: 94, 114, 119, 252, A39, A96.
-func TestStoreKeepsTheContractOfSessions(t *testing.T) {
-	paths := make(map[session.Store]string)
-	storetest.Run(t, storetest.Maker{
-		Open: func(t *testing.T, now func() time.Time) session.Store {
+// maker makes stores, and opens their files again.
+func maker() sqlstoretest.Maker {
+	paths := make(map[sqlstore.Store]string)
+	return sqlstoretest.Maker{
+		Open: func(t *testing.T, now func() time.Time) sqlstore.Store {
 			path := newPath(t)
 			s := open(t, path, now)
 			paths[s] = path
 			return s
 		},
-		Again: func(t *testing.T, first session.Store, now func() time.Time) session.Store {
+		Again: func(t *testing.T, first sqlstore.Store, now func() time.Time) sqlstore.Store {
 			return open(t, paths[first], now)
+		},
+	}
+}
+
+// Rows: 94, 114, 119, 143, 252, A39, A96.
+func TestStoreKeepsTheContractOfSessions(t *testing.T) {
+	m := maker()
+	storetest.Run(t, storetest.Maker{
+		Open: func(t *testing.T, now func() time.Time) session.Store { return m.Open(t, now) },
+		Again: func(t *testing.T, first session.Store, now func() time.Time) session.Store {
+			return m.Again(t, first.(sqlstore.Store), now)
 		},
 	})
 }
@@ -49,3 +62,6 @@ func TestStoreKeepsTheContractOfSessions(t *testing.T) {
 func TestStoreKeepsTheContractOfUsers(t *testing.T) {
 	accounttest.Run(t, func(t *testing.T) account.Store { return open(t, newPath(t), time.Now) })
 }
+
+// Rows: 169, 237, 243, A83.
+func TestStoreKeepsTheContractOfSQLStores(t *testing.T) { sqlstoretest.Run(t, maker()) }
