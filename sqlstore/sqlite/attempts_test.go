@@ -43,46 +43,6 @@ func stored(t testing.TB, s *sqlite.Store) (n int) {
 	return n
 }
 
-// Neither a restart nor a second server forgets, and together they let in no more than one does.
-//
-// Rows: 169, A83
-func TestAttemptsAreSharedAndSurviveARestart(t *testing.T) {
-	path := newPath(t)
-	first, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		tally(t, first, at(1, 1).Take())
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	stores := []*sqlite.Store{open(t, path, time.Now), open(t, path, time.Now)}
-	const attempts = 40
-	var mu sync.Mutex
-	in := 0
-	var wg sync.WaitGroup
-	for n := range attempts {
-		wg.Go(func() {
-			outcome, err := stores[n%2].Tally(t.Context(), at(1, 1).Take())
-			if err != nil {
-				t.Error(err)
-			}
-			if outcome.LetIn() {
-				mu.Lock()
-				in++
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	if in != 2 {
-		t.Errorf("%d more attempts were let in after 3, want 2", in)
-	}
-	sound(t, stores[0])
-}
-
 // A flood that is refused waits for no other write and keeps none waiting: it only reads.
 //
 // Rows: 169

@@ -67,9 +67,6 @@ func UpgradeWith(ctx context.Context, path string, migrations fs.FS) error {
 // DSN returns how a store opens a file.
 func DSN(path string) string { return dsn(path, readCache) }
 
-// EraseStep is how many events are erased at once.
-const EraseStep = eraseStep
-
 // The bounds of the log.
 const (
 	WALMost = walMost
