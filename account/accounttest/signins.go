@@ -200,7 +200,7 @@ func testTallyAtOnce(t *testing.T, store account.Store) {
 	outcomes, errs := make([]account.Outcome, callers), make([]error, callers)
 	var wg sync.WaitGroup
 	for n := range callers {
-		wg.Go(func() { outcomes[n], errs[n] = store.Tally(t.Context(), attempt(1, byte(n)).Take()) })
+		wg.Go(func() { outcomes[n], errs[n] = store.Tally(t.Context(), attempt(1, byte(1+n)).Take()) })
 	}
 	wg.Wait()
 	in := 0
