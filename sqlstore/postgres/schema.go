@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -18,10 +19,13 @@ import (
 var embedded embed.FS
 
 // schemaVersion is the newest migration, which every statement is written for.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // versions is the table of the migrations that were applied.
 const versions = "pawl.goose_db_version"
+
+// migrating is the table whose one row is locked by whoever migrates.
+const migrating = "pawl.migrating"
 
 // version returns the version of the schema; 0 if there is none yet.
 func (s *Store) version(ctx context.Context) (version int64, err error) {
@@ -38,7 +42,7 @@ func versionOf(row func(query string, to ...any) error) (version int64, err erro
 	var tables int
 	var ours bool
 	if err := row(`SELECT count(*), count(*) FILTER (WHERE table_name = 'goose_db_version') > 0
-		FROM information_schema.tables WHERE table_schema = 'pawl'`, &tables, &ours); err != nil {
+		FROM information_schema.tables WHERE table_schema = 'pawl' AND table_name <> 'migrating'`, &tables, &ours); err != nil {
 		return 0, err
 	}
 	switch {
@@ -84,7 +88,8 @@ func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
 	return from, schemaVersion, nil
 }
 
-// migrate applies what is missing in one transaction.
+// migrate applies what is missing, each migration in a transaction of its own,
+// while it holds the lock of those who migrate.
 func migrate(ctx context.Context, o Options, migrations fs.FS) (from int64, err error) {
 	config, err := o.config()
 	if err != nil {
@@ -93,48 +98,65 @@ func migrate(ctx context.Context, o Options, migrations fs.FS) (from int64, err 
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		config.ConnConfig.RuntimeParams[name] = "0" // as long as it takes
 	}
-	config.ConnConfig.RuntimeParams["search_path"] = "pawl"
 	db := stdlib.OpenDB(*config.ConnConfig)
 	defer db.Close()
-	db.SetMaxOpenConns(1) // so that goose works inside our transaction
-	if _, err := db.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS pawl`); err != nil && !isTaken(err) {
-		return 0, tidy(err)
+	if _, err := version(ctx, db); err != nil {
+		return 0, err // what must not be changed is not changed
 	}
-	if _, err := db.ExecContext(ctx, "BEGIN"); err != nil {
-		return 0, tidy(err)
-	}
-	defer func() {
-		if err != nil {
-			// Its own error says no more; closing rolls back too.
-			_, _ = db.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			err = tidy(err)
-		}
-	}()
-	// Whoever comes second waits here, and then finds nothing to do.
-	if _, err := db.ExecContext(ctx, `SELECT 1 FROM pg_namespace WHERE nspname = 'pawl' FOR UPDATE`); err != nil {
-		return 0, err
-	}
-	return from, applyAll(ctx, db, migrations, &from)
-}
-
-// applyAll needs the lock.
-func applyAll(ctx context.Context, db *sql.DB, migrations fs.FS, from *int64) (err error) {
-	*from, err = versionOf(func(query string, to ...any) error { return db.QueryRowContext(ctx, query).Scan(to...) })
+	lock, err := lockMigrations(ctx, db)
 	if err != nil {
-		return err
+		return 0, tidy(err)
 	}
-	if *from > schemaVersion {
-		return sqlstore.ErrNewer
+	// It holds nothing but the lock.
+	defer func() { err = errors.Join(err, lock.Rollback()) }()
+	// Whoever had the lock before may have done it all.
+	if from, err = version(ctx, db); err != nil || from == schemaVersion {
+		return from, err
 	}
-	// "Isolated DDL" keeps goose from beginning a transaction of its own.
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithTableName(versions),
-		goose.WithIsolateDDL(true), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
-		return err
+		return from, err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return err
+		return from, tidy(err)
 	}
-	_, err = db.ExecContext(ctx, "COMMIT")
-	return err
+	return from, nil
+}
+
+// lockMigrations waits for everybody else who migrates. The lock is a row, as
+// every engine has them; it is given up with the transaction.
+func lockMigrations(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	for _, statement := range []string{
+		`CREATE SCHEMA IF NOT EXISTS pawl`,
+		`CREATE TABLE IF NOT EXISTS ` + migrating + ` (id smallint PRIMARY KEY)`,
+		`INSERT INTO ` + migrating + ` VALUES (1) ON CONFLICT DO NOTHING`,
+	} {
+		// Of several that create a thing at once, all but one may be told that it
+		// is taken, in spite of "if not exists".
+		if _, err := db.ExecContext(ctx, statement); err != nil && !isTaken(err) {
+			return nil, err
+		}
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT id FROM `+migrating+` FOR UPDATE`); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
+}
+
+// version returns the version of the schema, and [sqlstore.ErrNewer] if this
+// version of Pawl does not know it.
+func version(ctx context.Context, db *sql.DB) (int64, error) {
+	have, err := versionOf(func(query string, to ...any) error { return db.QueryRowContext(ctx, query).Scan(to...) })
+	if err != nil {
+		return 0, tidy(err)
+	}
+	if have > schemaVersion {
+		return have, fmt.Errorf("schema version %d, this one knows up to %d: %w", have, schemaVersion, sqlstore.ErrNewer)
+	}
+	return have, nil
 }
