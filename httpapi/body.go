@@ -18,7 +18,7 @@ const maxBody = 8 << 10
 
 // checkMediaType refuses a body of any other type than those declared, so
 // that what a form on another site can send is never taken for JSON, and a
-// body that is compressed or too long, before any of it is read.
+// body that is compressed.
 func checkMediaType(r *http.Request, want ...string) error {
 	lines := r.Header["Content-Type"]
 	if len(lines) != 1 || len(r.Header["Content-Encoding"]) > 0 {
@@ -33,10 +33,30 @@ func checkMediaType(r *http.Request, want ...string) error {
 			return ErrMediaType
 		}
 	}
-	if r.ContentLength > maxBody {
+	return nil
+}
+
+// bound bounds the body of a request. One that says that it is longer is not
+// read at all.
+func bound(w http.ResponseWriter, r *http.Request, limit int64) error {
+	if r.ContentLength > limit {
 		return errTooLarge
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	return nil
+}
+
+// ReadJSON fills v with the one object of at most limit bytes that the body of
+// a request must be, as strictly as the routes here. The error, if any, is for
+// [Describe] or [ProblemOf].
+func ReadJSON(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
+	if err := checkMediaType(r, jsonBody); err != nil {
+		return err
+	}
+	if err := bound(w, r, limit); err != nil {
+		return err
+	}
+	return readJSON(r, v)
 }
 
 func readBody(r *http.Request) ([]byte, error) {
@@ -45,7 +65,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	if err != nil {
-		return nil, errBody // it broke off
+		return nil, ErrBody // it broke off
 	}
 	return body, nil
 }
@@ -60,7 +80,7 @@ func readJSON(r *http.Request, v any) error {
 		return err
 	}
 	if json.Unmarshal(body, v, json.RejectUnknownMembers(true)) != nil {
-		return errBody
+		return ErrBody
 	}
 	return nil
 }
@@ -74,7 +94,7 @@ func readForm(r *http.Request) (map[string]string, error) {
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, errBody
+		return nil, ErrBody
 	}
 	form := make(map[string]string, len(values))
 	for name, list := range values {

@@ -147,7 +147,7 @@ func readRedemption(r *http.Request) (code token.Secret, returnTo string, isForm
 			return "", "", false, err
 		}
 		if in.Code == nil {
-			return "", "", false, errBody
+			return "", "", false, ErrBody
 		}
 		return token.Secret(*in.Code), "", false, nil
 	}

@@ -29,7 +29,7 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.Username == nil || in.Password == nil {
-		return errBody
+		return ErrBody
 	}
 	transport := cmp.Or(in.Transport, session.Cookie)
 	client, err := a.signInClient(transport, in.ClientID)
@@ -68,7 +68,7 @@ func (a *API) signup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.Username == nil || in.Password == nil {
-		return errBody
+		return ErrBody
 	}
 	issued, user, err := a.signUp(r, Credentials{Username: *in.Username, Password: *in.Password, Remember: in.Remember})
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *API) signInClient(transport session.Transport, id string) (*Client, err
 			return client, nil
 		}
 	default:
-		return nil, errBody
+		return nil, ErrBody
 	}
 	return nil, errClient
 }

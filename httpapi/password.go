@@ -23,7 +23,7 @@ func (a *API) password(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.New == nil {
-		return errBody
+		return ErrBody
 	}
 	return a.done(w, a.ChangePassword(w, r, in.Current, *in.New))
 }

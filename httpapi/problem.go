@@ -21,13 +21,15 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
-// What the pages refuse as the routes do.
+// What the pages and the routes of services refuse as the routes here do.
 var (
 	// ErrMethod says that a request has a method that its path does not take;
 	// the answer's Allow names those that it takes.
 	ErrMethod = errors.New("httpapi: wrong method")
 	// ErrMediaType says that a body is not of the media type that is taken.
 	ErrMediaType = errors.New("httpapi: wrong media type")
+	// ErrBody says that a body is not exactly of the declared form.
+	ErrBody = errors.New("httpapi: malformed body")
 )
 
 // What this package itself refuses.
@@ -36,7 +38,6 @@ var (
 	errNoSession       = errors.New("httpapi: no such session of this user")
 	errDestination     = errors.New("httpapi: the answer is no page, frame or script")
 	errTooLarge        = errors.New("httpapi: body too large")
-	errBody            = errors.New("httpapi: malformed body")
 	errRepeated        = errors.New("httpapi: repeated parameter")
 	errParameter       = errors.New("httpapi: missing parameter")
 	errIdempotencyKey  = errors.New("httpapi: malformed Idempotency-Key")
@@ -127,7 +128,7 @@ var outcomes = []outcome{
 	{errDestination, 403, "wrong_destination", "The answer is no page, frame or script.", "", ""},
 	{ErrMediaType, 415, "unsupported_media_type", "Send the declared media type, in UTF-8, uncompressed.", "", ""},
 	{errTooLarge, 413, "too_large", "Send a shorter body.", "", ""},
-	{errBody, 400, "malformed_body", "The body is malformed, or has unknown, repeated, missing or wrong members.", "", ""},
+	{ErrBody, 400, "malformed_body", "The body is malformed, or has unknown, repeated, missing or wrong members.", "", ""},
 	{errRepeated, 400, "repeated_parameter", "Send each parameter once.", "", ""},
 	{errParameter, 400, "missing_parameter", "A required parameter is missing.", "", ""},
 	{errIdempotencyKey, 400, "malformed_idempotency_key", "Send one Idempotency-Key of 1 to 255 visible ASCII characters.", "", ""},

@@ -142,7 +142,9 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	}
 	r, cancel := bounded(r)
 	defer cancel()
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := bound(w, r, maxBody); err != nil {
+		return err
+	}
 	return rt.serve(a, w, r)
 }
 

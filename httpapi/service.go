@@ -3,17 +3,18 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 )
 
 // AuthenticateService returns the service whose name and secret the request
-// carries (HTTP Basic, RFC 7617), if it was given the scope. Whoever fails too
+// carries (HTTP Basic, RFC 7617), if it was given one of the scopes. Whoever fails too
 // often is not looked at for a while. What fails is recorded. The error, if
 // any, is for [Describe] or [ProblemOf]; a 401 is to be sent with
 // [ServiceChallenge].
-func (a *API) AuthenticateService(r *http.Request, scope service.Scope) (service.Service, error) {
+func (a *API) AuthenticateService(r *http.Request, scopes ...service.Scope) (service.Service, error) {
 	name, secret, ok := r.BasicAuth()
 	if !ok || a.Services == nil || len(r.Header["Authorization"]) != 1 {
 		return service.Service{}, errService
@@ -36,11 +37,19 @@ func (a *API) AuthenticateService(r *http.Request, scope service.Scope) (service
 		return service.Service{}, err
 	case err != nil:
 		return service.Service{}, err
-	case !found.May(scope):
-		a.Engine.Record(session.Event{Type: session.EventAccessDenied, Reason: string(scope), Actor: found.Name, Origin: from})
+	case !slices.ContainsFunc(scopes, found.May):
+		a.Engine.Record(session.Event{Type: session.EventAccessDenied, Reason: missing(scopes), Actor: found.Name, Origin: from})
 		return service.Service{}, errServiceScope
 	}
 	return found, nil
+}
+
+// missing names the scope that a service would need.
+func missing(scopes []service.Scope) string {
+	if len(scopes) != 1 {
+		return "scope"
+	}
+	return string(scopes[0])
 }
 
 // ServiceChallenge is the WWW-Authenticate of an answer to whoever is no
