@@ -11,6 +11,8 @@ import (
 	"github.com/pawlauth/pawl/service"
 )
 
+var _ service.Store = (*Store)(nil)
+
 const serviceColumns = `name, secret, scopes, created_at`
 
 // service reads the columns of a service.

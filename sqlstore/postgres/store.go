@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
 )
 
@@ -38,7 +37,7 @@ type Store struct {
 	now  func() time.Time // nil: the clock of the database
 }
 
-var _ session.Store = (*Store)(nil)
+var _ sqlstore.Store = (*Store)(nil)
 
 // Open opens a database whose schema is that of this version; see [Migrate].
 // Errors match [sqlstore.ErrNewer], [sqlstore.ErrForeign], or [ErrOlder].
