@@ -59,7 +59,7 @@ func (s *Store) sessionsOf(ctx context.Context, userID string) ([][16]byte, erro
 const sqlEndEveryone = `UPDATE pawl.epoch SET at = $1, reason = $2, written = '00000000-0000-0000-0000-000000000000' WHERE at < $1`
 
 // maxEpochs is how often an epoch is set anew because it came too late.
-const maxEpochs = 5
+const maxEpochs = 20
 
 // EndEveryone implements [session.Directory].
 func (s *Store) EndEveryone(ctx context.Context, at time.Time, reason session.Reason) (session.Epoch, error) {
@@ -123,7 +123,8 @@ func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.
 
 const (
 	sqlSweep = `DELETE FROM pawl.sessions WHERE id = ANY (ARRAY(SELECT id FROM pawl.sessions
-		WHERE absolute_end <= ` + sqlNow + ` AND (ended_at IS NULL OR ended_at < ` + sqlNow + ` - $2::interval)
+		WHERE absolute_end <= ` + sqlNow + ` AND coalesce(ended_at, CASE WHEN created_at <= ` + sqlEpoch + ` THEN ` + sqlEpoch + ` END, '-infinity')
+			< ` + sqlNow + ` - $2::interval
 		ORDER BY absolute_end LIMIT $3 FOR UPDATE SKIP LOCKED))`
 	// A line may be there for a session that has not been stored yet, but not
 	// for one that is over.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,8 +34,9 @@ type pool = pgxpool.Pool
 
 // A Store is one opened database. It is safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
-	now  func() time.Time // nil: the clock of the database
+	pool   *pgxpool.Pool
+	now    func() time.Time // nil: the clock of the database
+	closed atomic.Bool
 }
 
 var _ sqlstore.Store = (*Store)(nil)
@@ -68,6 +70,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Close waits for the calls under way and closes the connections.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	s.pool.Close()
 	return nil
 }
@@ -110,6 +113,9 @@ func (s *Store) do(ctx context.Context, what string, k kind, call func(context.C
 	defer cancel()
 	broken := 0
 	for try := 0; ; try++ {
+		if s.closed.Load() {
+			return fmt.Errorf("postgres: %s: %w", what, sqlstore.ErrClosed)
+		}
 		err := call(ctx, s.pool)
 		if err == nil {
 			return nil
