@@ -227,6 +227,9 @@ func (e *Engine) List(ctx context.Context, userID string) ([]Row, time.Time, err
 	if err != nil {
 		return nil, now, fmt.Errorf("%w: list: %w", ErrUnavailable, err)
 	}
+	for i := range rows {
+		rows[i] = e.known(rows[i], now)
+	}
 	return liveNewestFirst(rows, now), now, nil
 }
 
