@@ -22,42 +22,35 @@ const (
 	limitedFor      = 2 * time.Minute
 )
 
-// How many times a minute, and at once, wrong credentials of a service are
-// looked at.
+// How many wrong credentials of services a minute, and at once, one network is
+// told about and has recorded.
 const (
 	failedCalls     = 10
-	limitedServices = 1 << 12 // counted at once
+	limitedNetworks = 1 << 12 // counted at once
 )
 
-// A failureLimit counts wrong credentials by the name that they claim and the
-// network that they come from, so that one service with an outdated secret
-// keeps nobody else out. Nobody guesses a secret: it is about the work.
+// A failureLimit counts wrong credentials of services by the network that they
+// come from. It is never in the way of right ones, or whoever can reach us
+// would keep a service out: nobody guesses 32 random bytes, and to look costs
+// next to nothing.
 type failureLimit struct {
-	calls *otter.Cache[caller, *rate.Limiter]
+	networks *otter.Cache[string, *rate.Limiter]
 }
-
-type caller struct{ name, network string }
 
 func newFailureLimit() (*failureLimit, error) {
-	calls, err := otter.New(&otter.Options[caller, *rate.Limiter]{
-		MaximumSize: limitedServices, ExpiryCalculator: otter.ExpiryAccessing[caller, *rate.Limiter](limitedFor),
+	networks, err := otter.New(&otter.Options[string, *rate.Limiter]{
+		MaximumSize: limitedNetworks, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](limitedFor),
 	})
-	return &failureLimit{calls}, err
+	return &failureLimit{networks}, err
 }
 
-// closed reports whether the caller has failed too often.
-func (l *failureLimit) closed(c caller, now time.Time) bool {
-	limit, ok := l.calls.GetIfPresent(c)
-	return ok && limit.TokensAt(now) < 1
-}
-
-// failed counts a failure.
-func (l *failureLimit) failed(c caller, now time.Time) {
-	limit, ok := l.calls.GetIfPresent(c)
+// tooMany counts a failure and reports whether it is one too many.
+func (l *failureLimit) tooMany(network string, now time.Time) bool {
+	limit, ok := l.networks.GetIfPresent(network)
 	if !ok {
-		limit, _ = l.calls.SetIfAbsent(c, rate.NewLimiter(failedCalls/60.0, failedCalls))
+		limit, _ = l.networks.SetIfAbsent(network, rate.NewLimiter(failedCalls/60.0, failedCalls))
 	}
-	limit.AllowN(now, 1)
+	return !limit.AllowN(now, 1)
 }
 
 // A renewalLimit counts renewals by session: not by address, which servers

@@ -10,8 +10,8 @@ import (
 )
 
 // AuthenticateService returns the service whose name and secret the request
-// carries (HTTP Basic, RFC 7617), if it was given one of the scopes. Whoever fails too
-// often is not looked at for a while. What fails is recorded. The error, if
+// carries (HTTP Basic, RFC 7617), if it was given one of the scopes. What fails is
+// recorded, and told to slow down if it comes too often. The error, if
 // any, is for [Describe] or [ProblemOf]; a 401 is to be sent with
 // [ServiceChallenge].
 func (a *API) AuthenticateService(r *http.Request, scopes ...service.Scope) (service.Service, error) {
@@ -19,19 +19,14 @@ func (a *API) AuthenticateService(r *http.Request, scopes ...service.Scope) (ser
 	if !ok || a.Services == nil || len(r.Header["Authorization"]) != 1 {
 		return service.Service{}, errService
 	}
-	from, now := a.Guard.Proxies.Origin(r), a.Guard.Now()
-	by := caller{name: name, network: from.Address}
-	if service.CheckName(name) != nil {
-		by.name = "" // all of them together
-	}
-	if a.failures.closed(by, now) {
-		a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "service", Origin: from})
-		return service.Service{}, errTooManyFailures
-	}
+	from := a.Guard.Proxies.Origin(r)
 	found, err := a.Services.Authenticate(r.Context(), name, secret)
 	switch {
 	case errors.Is(err, service.ErrCredentials):
-		a.failures.failed(by, now)
+		if a.failures.tooMany(from.Address, a.Guard.Now()) {
+			a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "service", Origin: from})
+			return service.Service{}, errTooManyFailures
+		}
 		// Not the name: it may be a secret that got into the wrong place.
 		a.Engine.Record(session.Event{Type: session.EventServiceRefused, Origin: from})
 		return service.Service{}, err

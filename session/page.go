@@ -28,3 +28,14 @@ func (e *Engine) Page(ctx context.Context, userID string, after ID, limit int) (
 	rows = slices.DeleteFunc(rows, func(r Row) bool { return !r.Live(now) || e.Ends.Has(r.ID, r.CreatedAt) })
 	return rows, next, now, nil
 }
+
+// Known reports whether a user has or had a session that is not forgotten yet.
+func (e *Engine) Known(ctx context.Context, userID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	rows, _, err := e.Store.List(ctx, Query{User: userID, WithEnded: true, Limit: 1})
+	if err != nil {
+		return false, fmt.Errorf("%w: list: %w", ErrUnavailable, err)
+	}
+	return len(rows) > 0, nil
+}
