@@ -180,7 +180,7 @@ func (s *Store) Ended(_ context.Context, window time.Duration) (verify.Endings, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	endings := verify.Endings{Epoch: s.epoch.At}
+	endings := verify.Endings{Epoch: s.epoch.At, Now: now}
 	for id, row := range s.rows { // those of the epoch are not told one by one
 		if row.Ended() && now.Sub(row.EndedAt) <= window {
 			endings.Sessions = append(endings.Sessions, id)

@@ -309,7 +309,7 @@ func (s *flawed) Ended(_ context.Context, window time.Duration) (verify.Endings,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	told := verify.Endings{Epoch: s.epoch.At}
+	told := verify.Endings{Epoch: s.epoch.At, Now: s.now()}
 	if s.has("feed does not tell of the epoch") {
 		told.Epoch = time.Time{}
 	}

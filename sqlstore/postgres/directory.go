@@ -3,10 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/verify"
@@ -182,11 +182,20 @@ func (s *Store) writeEpoch(ctx context.Context, limit int, feedKeep time.Duratio
 
 // Ended implements [verify.Feed].
 func (s *Store) Ended(ctx context.Context, window time.Duration) (verify.Endings, error) {
-	epoch, err := s.epoch(ctx)
-	if err != nil {
-		return verify.Endings{}, fmt.Errorf("postgres: read the feed: %w", err)
-	}
-	ids, err := collect(ctx, s, "read the feed", reads, func(rows pgx.Rows) (session.ID, error) { return scanID(rows) },
-		`SELECT id FROM pawl.sessions WHERE ended_at >= `+sqlNow+` - $2::interval`, s.clock(), window)
-	return verify.Endings{Sessions: ids, Epoch: epoch.At}, err
+	var told verify.Endings
+	err := s.query(ctx, "read the feed", reads, func() {}, func(rows pgx.Rows) error {
+		var ids [][16]byte
+		var epoch pgtype.Timestamptz
+		if err := rows.Scan(&told.Now, &epoch, &ids); err != nil {
+			return err
+		}
+		told.Epoch, told.Sessions = epoch.Time, make([]session.ID, len(ids))
+		for i, id := range ids {
+			told.Sessions[i] = id
+		}
+		return nil
+	}, sqlFeed, s.clock(), window)
+	return told, err
 }
+
+const sqlFeed = `SELECT ` + sqlNow + `, at, ARRAY(SELECT id FROM pawl.sessions WHERE ended_at >= ` + sqlNow + ` - $2::interval) FROM pawl.epoch`

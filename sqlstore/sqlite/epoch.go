@@ -90,8 +90,8 @@ const sqlFeed = `SELECT id, NULL FROM sessions WHERE ended_at >= ? UNION ALL SEL
 
 // Ended implements [verify.Feed].
 func (s *Store) Ended(ctx context.Context, window time.Duration) (verify.Endings, error) {
-	var endings verify.Endings
-	rows, err := s.reads.QueryContext(ctx, sqlFeed, s.now().Add(-window).UnixMicro())
+	endings := verify.Endings{Now: s.now()}
+	rows, err := s.reads.QueryContext(ctx, sqlFeed, endings.Now.Add(-window).UnixMicro())
 	if err == nil {
 		err = each(rows, func(rows *sql.Rows) error {
 			var id session.ID
