@@ -126,7 +126,7 @@ func (p Place) openShared(ctx context.Context, create bool) (sqlstore.Store, err
 	if err != nil {
 		return nil, err
 	}
-	return any(store).(sqlstore.Store), nil
+	return store, nil
 }
 
 // ErrOpenDirectory says that others may write into the data directory.
