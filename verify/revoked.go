@@ -16,6 +16,8 @@ type Endings struct {
 	// Epoch ended every session of that time and before; no token that was
 	// issued until then is good. Zero: there was none.
 	Epoch time.Time
+	// Now is the feed's own clock; zero: not told.
+	Now time.Time
 }
 
 // A Feed tells which sessions were ended lately.
@@ -65,6 +67,7 @@ type Revoked struct {
 // the clocks of node and store need not agree.
 type entry struct {
 	until time.Time // when it may be forgotten
+	since time.Time // when it ended at the earliest
 	place uint64    // which it was of those that were learned, from 1
 }
 
@@ -105,17 +108,22 @@ func (r *Revoked) AddEpoch(epoch, now time.Time) { r.add(Endings{Epoch: epoch}, 
 func (r *Revoked) add(e Endings, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.learn(e, now)
+	r.learn(e, r.opts.Overlap, now)
 }
 
-// learn needs mu.
-func (r *Revoked) learn(e Endings, now time.Time) {
-	before := r.learned
+// learn needs mu. What is learned ended no longer than window ago.
+func (r *Revoked) learn(e Endings, window time.Duration, now time.Time) {
+	before, since := r.learned, now.Add(-window)
 	for _, id := range e.Sessions {
-		if _, known := r.ended[id]; !known {
+		old, known := r.ended[id]
+		switch {
+		case !known:
 			r.learned++
-			r.ended[id] = entry{now.Add(r.opts.Keep), r.learned}
+			r.ended[id] = entry{until: now.Add(r.opts.Keep), since: since, place: r.learned}
 			r.order = append(r.order, id)
+		case since.After(old.since):
+			old.since = since
+			r.ended[id] = old
 		}
 	}
 	if e.Epoch.After(r.epoch) {
@@ -137,7 +145,7 @@ func (r *Revoked) learn(e Endings, now time.Time) {
 // Whoever can write to the store ends those again.
 func (r *Revoked) Poll(ctx context.Context, feed Feed, now time.Time) (lost Endings, err error) {
 	r.mu.RLock()
-	window := r.opts.Overlap
+	window, place, epoch := r.opts.Overlap, r.learned, r.epoch
 	whole := !r.started || r.failed || now.Sub(r.whole) >= r.opts.WholeEvery || now.Sub(r.fresh) > r.opts.Overlap/2
 	r.mu.RUnlock()
 	if whole {
@@ -150,7 +158,10 @@ func (r *Revoked) Poll(ctx context.Context, feed Feed, now time.Time) (lost Endi
 		return Endings{}, fmt.Errorf("verify: read revocations: %w", err)
 	}
 	if whole {
-		lost = r.missing(endings, now)
+		lost.Sessions = r.missing(endings.Sessions, place, now)
+	}
+	if epoch.After(endings.Epoch) {
+		lost.Epoch = epoch
 	}
 	r.take(endings, whole, now)
 	return lost, nil
@@ -166,11 +177,12 @@ func (r *Revoked) Take(e Endings, whole bool, now time.Time) {
 
 // take needs mu.
 func (r *Revoked) take(e Endings, whole bool, now time.Time) {
-	r.learn(e, now)
 	r.fresh = now
 	if !whole {
+		r.learn(e, r.opts.Overlap, now)
 		return
 	}
+	r.learn(e, r.opts.Keep, now)
 	r.started, r.whole = true, now
 	kept := r.order[:0]
 	for _, id := range r.order {
@@ -183,21 +195,19 @@ func (r *Revoked) take(e Endings, whole bool, now time.Time) {
 	r.order = kept
 }
 
-// missing needs mu. It returns what is known here and not there: what was
-// learned before the feed was read, and so lately that it is still in the
-// feed's window although that counts from the stamp of the end.
-func (r *Revoked) missing(there Endings, now time.Time) (lost Endings) {
-	told := make(map[token.ID]bool, len(there.Sessions))
-	for _, id := range there.Sessions {
+// missing needs mu. It returns what was known here when the feed was read, the
+// first so many that were learned, and is not there although it ended within
+// the feed's window: the time of the call and a clock that drifts are less than
+// an overlap.
+func (r *Revoked) missing(there []token.ID, place uint64, now time.Time) (lost []token.ID) {
+	told := make(map[token.ID]bool, len(there))
+	for _, id := range there {
 		told[id] = true
 	}
 	for id, e := range r.ended {
-		if !told[id] && e.until.Before(now.Add(r.opts.Keep)) && e.until.Sub(now) > r.opts.Overlap {
-			lost.Sessions = append(lost.Sessions, id)
+		if e.place <= place && !told[id] && now.Sub(e.since) < r.opts.Keep-r.opts.Overlap {
+			lost = append(lost, id)
 		}
-	}
-	if r.epoch.After(there.Epoch) {
-		lost.Epoch = r.epoch
 	}
 	return lost
 }
