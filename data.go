@@ -104,13 +104,20 @@ func (p Place) open(ctx context.Context, create bool) (sqlstore.Store, error) {
 	if p.Store != "" {
 		return p.openShared(ctx, create)
 	}
-	path := filepath.Join(p.Directory, databaseFile)
-	if !create {
-		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-			return nil, fmt.Errorf("%s: %w", p.Directory, ErrNoData)
-		}
+	path, err := p.file()
+	if err != nil && !create {
+		return nil, err
 	}
 	return sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
+}
+
+// file returns the path of the database, and [ErrNoData] if there is none yet.
+func (p Place) file() (string, error) {
+	path := filepath.Join(p.Directory, databaseFile)
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return path, fmt.Errorf("%s: %w", p.Directory, ErrNoData)
+	}
+	return path, nil
 }
 
 // openShared opens a PostgreSQL. Its schema is upgraded if the role may do

@@ -2,11 +2,6 @@ package pawl
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
-
 	"github.com/pawlauth/pawl/sqlstore/postgres"
 	"github.com/pawlauth/pawl/sqlstore/sqlite"
 )
@@ -20,11 +15,11 @@ func SchemaVersion(ctx context.Context, place Place) (have, need int64, err erro
 	if place.Store != "" {
 		return postgres.Version(ctx, place.postgres())
 	}
-	have, need, err = sqlite.Version(ctx, filepath.Join(place.Directory, databaseFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, need, fmt.Errorf("%s: %w", place.Directory, ErrNoData)
+	path, err := place.file()
+	if err != nil {
+		return 0, 0, err
 	}
-	return have, need, err
+	return sqlite.Version(ctx, path)
 }
 
 // Migrate brings the schema of data to the version that this version of Pawl
