@@ -59,13 +59,19 @@ func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit 
 	return collect(ctx, s, "read events of a user", reads, scanEvent, sqlEventsOf, binaryResults, after, max(0, limit), userID)
 }
 
-func scanEvent(rows pgx.Rows) (e sqlstore.StoredEvent, err error) {
+func scanEvent(rows pgx.Rows) (sqlstore.StoredEvent, error) {
 	r := record{columns: rows.RawValues()}
+	e := r.event()
+	return e, r.err
+}
+
+// event reads the columns of an event, the cursor first.
+func (r *record) event() (e sqlstore.StoredEvent) {
 	e.Cursor, e.Time, e.Type, e.Reason = r.int64(), r.time(), session.EventType(r.text()), r.maybeText()
 	e.UserID, e.Event.Session, e.Generation = r.maybeText(), r.maybeText(), uint32(r.int64())
 	e.ClientID, e.Actor, e.Key = r.maybeText(), r.maybeText(), r.maybeText()
 	e.Address, e.UserAgent, e.RequestID = r.maybeText(), r.maybeText(), r.maybeText()
-	return e, r.err
+	return e
 }
 
 // Events are stored nearly in the order of their times; the first that is

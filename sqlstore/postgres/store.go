@@ -42,8 +42,11 @@ type Store struct {
 var _ sqlstore.Store = (*Store)(nil)
 
 // Open opens a database whose schema is that of this version; see [Migrate].
-// Errors match [sqlstore.ErrNewer], [sqlstore.ErrForeign], or [ErrOlder].
-func Open(ctx context.Context, o Options) (*Store, error) {
+// Errors match [sqlstore.ErrNewer], [sqlstore.ErrForeign], [sqlstore.ErrIncomplete], or [ErrOlder].
+func Open(ctx context.Context, o Options) (*Store, error) { return open(ctx, o, complete) }
+
+// open opens a database that check does not refuse.
+func open(ctx context.Context, o Options, check func(context.Context, *Store) error) (*Store, error) {
 	config, err := o.config()
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -60,6 +63,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = fmt.Errorf("schema version %d, this one knows up to %d: %w", version, schemaVersion, sqlstore.ErrNewer)
 	case version < schemaVersion:
 		err = fmt.Errorf("schema version %d, this one needs %d: %w", version, schemaVersion, ErrOlder)
+	default:
+		err = check(ctx, s)
 	}
 	if err != nil {
 		pool.Close()
