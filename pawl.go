@@ -216,6 +216,7 @@ func (o Options) place() Place {
 // A Pawl is a running Pawl. It is safe for concurrent use. Close it.
 type Pawl struct {
 	options  Options
+	clock    clock
 	data     *Data
 	ring     *keyring.Ring
 	engine   *session.Engine
@@ -253,7 +254,7 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	if p.ring, err = keyring.Open(ctx, data.Store, data.Master, o.Keys); err != nil {
 		return err
 	}
-	p.recorder = session.NewRecorder(o.Log, &paced{log: data.Store, every: recordEvery}, time.Now)
+	p.recorder = session.NewRecorder(o.Log, &paced{log: data.Store, every: recordEvery}, p.clock.now)
 	keep, stale := o.Policy.FeedKeep(Leeway), o.Stale
 	if o.DangerouslyAcceptStale {
 		stale = math.MaxInt64
@@ -264,14 +265,14 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 		return err
 	}
 	// Ready only after the whole window was read.
-	if _, err := p.revoked.Poll(ctx, data.Store, time.Now()); err != nil {
+	if err := p.readFeed(ctx); err != nil {
 		return err
 	}
 	p.engine, err = session.New(session.Options{
 		Store: data.Store, Policy: o.Policy, Issuer: o.Origins[0], Codec: token.NewRefreshCodec(data.Master.RefreshKeys()...),
 		Key: data.Master.Current(), Signer: func() token.Signer { return p.ring.Signer() },
 		Pseudonym: data.Master.Pseudonyms(), Record: p.record,
-		Ends: ends{p.revoked}, Timeout: storeTimeout, MaxQueue: maxQueue,
+		Ends: ends{p.revoked, p.clock.now}, Timeout: storeTimeout, MaxQueue: maxQueue,
 	})
 	if err != nil {
 		return err
@@ -294,17 +295,20 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 }
 
 // ends are the sessions that this node refuses.
-type ends struct{ revoked *verify.Revoked }
+type ends struct {
+	revoked *verify.Revoked
+	now     func() time.Time
+}
 
 // Add implements [session.Ends].
-func (e ends) Add(id session.ID) { e.revoked.Add(id, time.Now()) }
+func (e ends) Add(id session.ID) { e.revoked.Add(id, e.now()) }
 
 // AddEpoch implements [session.Ends].
-func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, time.Now()) }
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, e.now()) }
 
 // Has implements [session.Ends].
 func (e ends) Has(id session.ID, created time.Time) bool {
-	return errors.Is(e.revoked.Check(id, created, time.Now()), verify.ErrRevoked)
+	return errors.Is(e.revoked.Check(id, created, e.now()), verify.ErrRevoked)
 }
 
 // record counts an event and hands it on to be logged and stored.
@@ -329,13 +333,14 @@ type Stats struct {
 	FeedAge       time.Duration // since the ends of sessions were last read
 	Revoked       int           // ended sessions that this node refuses
 	Keys          int           // keys that verify
+	ClockAhead    time.Duration // of the store's clock, by which this node goes, before the machine's
 	EventsDropped uint64        // since the start; see [session.Recorder.Dropped]
 }
 
 // Stats returns the figures of this moment.
 func (p *Pawl) Stats() Stats {
-	now := time.Now()
-	return Stats{Ready: p.revoked.Ready(now), FeedAge: p.revoked.Age(now), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), EventsDropped: p.recorder.Dropped()}
+	now := p.clock.now()
+	return Stats{Ready: p.revoked.Ready(now), FeedAge: p.revoked.Age(now), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), ClockAhead: p.clock.ahead(), EventsDropped: p.recorder.Dropped()}
 }
 
 // Close stops what [Open] started, writes what is still to be written, and

@@ -150,11 +150,22 @@ func (p *paced) Append(ctx context.Context, events []session.Event) error {
 // follow reads the feed of ended sessions, and writes again what the store has
 // lost of it.
 func (p *Pawl) follow(ctx context.Context) error {
-	lost, err := p.revoked.Poll(ctx, p.data.Store, time.Now())
+	lost, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, p.clock.now())
 	if err != nil || len(lost.Sessions) == 0 && lost.Epoch.IsZero() {
 		return err
 	}
 	return p.engine.EndAgain(ctx, lost.Sessions, lost.Epoch)
+}
+
+// readFeed reads the whole feed for the first time. What sets the clock comes
+// with it, so it is read once more by that clock.
+func (p *Pawl) readFeed(ctx context.Context) error {
+	for range 2 {
+		if _, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, p.clock.now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // syncKeys makes due changes and records them.

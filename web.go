@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
@@ -77,7 +76,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	}
 	guard, err := httpauth.NewGuard(httpauth.Options{
 		Site: site, Proxies: proxies, CSRF: csrf, Verifier: p.verifier, Note: p.uses.Note, Record: p.record,
-		Pseudonym: p.data.Master.Pseudonyms(), Now: time.Now, RequireCSRFToken: o.RequireCSRFToken,
+		Pseudonym: p.data.Master.Pseudonyms(), Now: p.clock.now, RequireCSRFToken: o.RequireCSRFToken,
 	})
 	if err != nil {
 		return web{}, err

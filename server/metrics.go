@@ -62,6 +62,8 @@ func (m *metrics) watch(p *pawl.Pawl) {
 		func(s pawl.Stats) float64 { return float64(s.Revoked) })
 	gauge("pawl_feed_age_seconds", "Time since this node last read which sessions were ended.",
 		func(s pawl.Stats) float64 { return s.FeedAge.Seconds() })
+	gauge("pawl_store_clock_ahead_seconds", "What the store's clock, by which all nodes go, is ahead of this machine's by.",
+		func(s pawl.Stats) float64 { return s.ClockAhead.Seconds() })
 	gauge("pawl_verification_keys", "Keys that verify access tokens.",
 		func(s pawl.Stats) float64 { return float64(s.Keys) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
