@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/pawlauth/pawl/account"
 )
@@ -132,12 +133,14 @@ const (
 	sqlUnknown = `UPDATE pawl.attempts SET known_until = NULL, ends_at = coalesce(greatest(owed_until, closed_until), '-infinity')
 		WHERE account = $1 AND known_until IS NOT NULL AND network NOT IN
 		(SELECT network FROM pawl.attempts WHERE account = $1 AND known_until IS NOT NULL ORDER BY known_until DESC, network LIMIT $2)`
-	sqlSweepEnded = `DELETE FROM pawl.attempts WHERE (account, network) IN (SELECT account, network FROM pawl.attempts
-		WHERE ends_at <= ` + sqlNow + ` ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
-	sqlSweepSpare = `DELETE FROM pawl.attempts WHERE (account, network) IN (SELECT account, network FROM pawl.attempts
-		WHERE known_until IS NULL ORDER BY ends_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+	// Which ones, in the order of the keys; then those, unless they have another
+	// end by now. In one statement the planner would not know that they are few.
+	sqlEnded  = `SELECT account, network, ends_at FROM (SELECT * FROM pawl.attempts WHERE ends_at <= ` + sqlNow + ` ORDER BY ends_at LIMIT $2) AS first ORDER BY 1, 2`
+	sqlSpare  = `SELECT account, network, ends_at FROM (SELECT * FROM pawl.attempts WHERE known_until IS NULL ORDER BY ends_at LIMIT $1) AS first ORDER BY 1, 2`
+	sqlRemove = `DELETE FROM pawl.attempts AS a USING unnest($1::bytea[], $2::bytea[], $3::timestamptz[]) AS k (account, network, ends_at)
+		WHERE a.account = k.account AND a.network = k.network AND a.ends_at = k.ends_at`
 	// Never more than are to be kept and one step: no count of them all.
-	sqlSpare = `SELECT count(*) FROM (SELECT 1 FROM pawl.attempts WHERE known_until IS NULL LIMIT $1) AS spare`
+	sqlSpares = `SELECT count(*) FROM (SELECT 1 FROM pawl.attempts WHERE known_until IS NULL LIMIT $1) AS spare`
 )
 
 // ForgetAttempts implements [account.SignIns].
@@ -152,20 +155,36 @@ func (s *Store) ForgetNetworks(ctx context.Context, of account.Tag, keep int) er
 	return err
 }
 
-// SweepAttempts implements [account.SignIns]. What somebody is counting under
-// at this moment stays for the next time.
+// SweepAttempts implements [account.SignIns].
 func (s *Store) SweepAttempts(ctx context.Context, keep, limit int) (int, error) {
 	keep, limit = max(0, keep), max(0, limit)
-	ended, err := s.exec(ctx, "sweep attempts", sqlSweepEnded, s.clock(), limit)
+	ended, err := s.removeAttempts(ctx, sqlEnded, s.clock(), limit)
 	if err != nil || ended >= limit {
 		return ended, err
 	}
-	spare, err := s.number(ctx, "count attempts", sqlSpare, keep+limit-ended)
+	spare, err := s.number(ctx, "count attempts", sqlSpares, keep+limit-ended)
 	if err != nil || spare <= keep {
 		return ended, err
 	}
-	surplus, err := s.exec(ctx, "sweep attempts", sqlSweepSpare, spare-keep)
+	surplus, err := s.removeAttempts(ctx, sqlSpare, spare-keep)
 	return ended + surplus, err
+}
+
+// removeAttempts removes those that a query finds.
+func (s *Store) removeAttempts(ctx context.Context, query string, args ...any) (int, error) {
+	var accounts, networks [][]byte
+	var ends []pgtype.Timestamptz // it may be -infinity
+	err := s.query(ctx, "find attempts to sweep", reads, func() { accounts, networks, ends = nil, nil, nil }, func(rows pgx.Rows) error {
+		var of, from []byte
+		var at pgtype.Timestamptz
+		err := rows.Scan(&of, &from, &at)
+		accounts, networks, ends = append(accounts, of), append(networks, from), append(ends, at)
+		return err
+	}, query, args...)
+	if err != nil || len(accounts) == 0 {
+		return 0, err
+	}
+	return s.exec(ctx, "sweep attempts", sqlRemove, accounts, networks, ends)
 }
 
 // number runs a statement that returns one number.

@@ -77,9 +77,9 @@ func (r *record) event() (e sqlstore.StoredEvent) {
 // Events are stored nearly in the order of their times; the first that is
 // young enough ends it, so that no index of times is needed. No more are read
 // than may be removed.
-const sqlTrim = `DELETE FROM pawl.events WHERE cursor IN (SELECT cursor FROM
+const sqlTrim = `DELETE FROM pawl.events WHERE cursor = ANY (ARRAY(SELECT cursor FROM
 	(SELECT cursor, bool_and(at < ` + sqlNow + ` - $2::interval) OVER (ORDER BY cursor) AS old FROM
-		(SELECT cursor, at FROM pawl.events ORDER BY cursor LIMIT $3) AS first) AS judged WHERE old)`
+		(SELECT cursor, at FROM pawl.events ORDER BY cursor LIMIT $3) AS first) AS judged WHERE old))`
 
 // TrimEvents implements [sqlstore.Events].
 func (s *Store) TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error) {

@@ -42,8 +42,8 @@ func (s *Store) EraseSessions(ctx context.Context, userID string) (erased, remov
 // eraseStep is how many events are erased in one statement.
 const eraseStep = 5000
 
-const sqlEraseEvents = `UPDATE pawl.events SET user_id = NULL, address = NULL, user_agent = NULL, request_id = NULL WHERE cursor IN
-	(SELECT cursor FROM pawl.events WHERE user_id = $1 AND type <> $2 ORDER BY cursor LIMIT $3)`
+const sqlEraseEvents = `UPDATE pawl.events SET user_id = NULL, address = NULL, user_agent = NULL, request_id = NULL WHERE cursor = ANY
+	(ARRAY(SELECT cursor FROM pawl.events WHERE user_id = $1 AND type <> $2 ORDER BY cursor LIMIT $3))`
 
 // EraseEvents implements [sqlstore.Events]. It takes a step at a time, so that
 // a user of whom there is much is erased too.

@@ -103,8 +103,8 @@ const (
 	sqlGoodCode  = ` WHERE hash = $2 AND expires_at > ` + sqlNow
 	sqlCode      = `SELECT ` + codeColumns + ` FROM pawl.codes` + sqlGoodCode
 	sqlTakeCode  = `DELETE FROM pawl.codes` + sqlGoodCode + ` RETURNING ` + codeColumns
-	sqlSweepCode = `DELETE FROM pawl.codes WHERE hash IN (SELECT hash FROM pawl.codes WHERE expires_at <= ` + sqlNow + `
-		ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
+	sqlSweepCode = `DELETE FROM pawl.codes WHERE hash = ANY (ARRAY(SELECT hash FROM pawl.codes WHERE expires_at <= ` + sqlNow + `
+		ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 )
 
 // PutCode implements [service.Store].
