@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,7 +29,6 @@ type settings struct {
 	client, host, ca           string
 	tokens, save, login, users string
 	sessions                   int
-	from                       netip.Prefix
 	remote, json               bool
 }
 
@@ -61,7 +59,6 @@ func (s *settings) parse(args []string, notes io.Writer) error {
 	f.StringVar(&s.login, "pawl-login", "", "`URL` of Pawl's POST /auth/login, where sessions begin instead")
 	f.StringVar(&s.users, "users", "", "with -pawl-login: `file` of users, username:password a line; -: standard input")
 	f.IntVar(&s.sessions, "sessions", 1000, "with -pawl-login: `number` of sessions, spread over the users")
-	f.TextVar(&s.from, "login-from", netip.Prefix{}, "with -pawl-login: IPv4 `network` that sign-ins are said to come from, each from another /24, by X-Forwarded-For")
 	f.StringVar(&s.ca, "ca", "", "`file` of certificates to trust, in PEM; empty: those of the system")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 	f.BoolVar(&s.remote, "dangerously-remote", false, "allow targets on other machines: only your own, which nobody else needs")
@@ -161,7 +158,7 @@ func (s *settings) begin(ctx context.Context, in io.Reader) (err error) {
 		}
 		users = append(users, renewal.Credential{Username: name, Password: password})
 	}
-	s.Tokens, err = renewal.SignIn(ctx, t, s.Request.Fields, s.client, users, s.sessions, s.from, s.Timeout)
+	s.Tokens, err = renewal.SignIn(ctx, t, s.Request.Fields, s.client, users, s.sessions, s.Timeout)
 	return err
 }
 

@@ -2,10 +2,8 @@ package renewal
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,24 +23,16 @@ const (
 )
 
 // SignIn begins n sessions at Pawl's POST /auth/login with transport bearer,
-// spread evenly over the users, and returns their refresh tokens. A user has a
-// bound of sessions, 100 unless the server is told otherwise; a sign-in beyond
-// it ends an older session. client may be empty if the server knows only one.
+// spread evenly over the users, and returns their refresh tokens. Pawl lets one
+// user sign in 60 times, and then once a minute, so that it wants a user for
+// every 60 sessions. client may be empty if the server knows only one.
 // fields are more header fields, as [ParseHeader] returns them.
-//
-// Sign-ins from one network are limited to a few a second. A server that trusts
-// this machine as a proxy can be told that they come from many: from is an IPv4
-// network of which each sign-in names another /24 in X-Forwarded-For; the zero
-// value names none.
-func SignIn(ctx context.Context, t *Target, fields, client string, users []Credential, n int, from netip.Prefix, timeout time.Duration) ([]string, error) {
+func SignIn(ctx context.Context, t *Target, fields, client string, users []Credential, n int, timeout time.Duration) ([]string, error) {
 	if len(users) == 0 || n < 1 {
 		return nil, errors.New("there are no users to sign in, or no sessions to begin")
 	}
 	tokens, errs := make([]string, n), make([]error, signIns)
-	if from.IsValid() && (!from.Addr().Is4() || from.Bits() > 24) {
-		return nil, fmt.Errorf("%v is no IPv4 network of /24 or larger", from)
-	}
-	head := "Accept: application/json\r\nContent-Type: application/json\r\n" + fields
+	head := []byte("Accept: application/json\r\nContent-Type: application/json\r\n" + fields)
 	var next atomic.Int64
 	var signing sync.WaitGroup
 	for w := range signIns {
@@ -54,23 +44,12 @@ func SignIn(ctx context.Context, t *Target, fields, client string, users []Crede
 				if i >= n {
 					return
 				}
-				tokens[i], errs[w] = s.signIn(ctx, []byte(head+forwarded(from, i)), client, users[i%len(users)])
+				tokens[i], errs[w] = s.signIn(ctx, head, client, users[i%len(users)])
 			}
 		})
 	}
 	signing.Wait()
 	return tokens, errors.Join(errs...)
-}
-
-// forwarded is the field that names the i-th network within from.
-func forwarded(from netip.Prefix, i int) string {
-	if !from.IsValid() {
-		return ""
-	}
-	address := from.Masked().Addr().As4()
-	n := binary.BigEndian.Uint32(address[:]) + uint32(i%(1<<(24-from.Bits())))<<8 + 1
-	binary.BigEndian.PutUint32(address[:], n)
-	return "X-Forwarded-For: " + netip.AddrFrom4(address).String() + "\r\n"
 }
 
 type signer struct {
