@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 
 // pawlBinary is the command, with the race detector if the test has it.
 var pawlBinary = sync.OnceValues(func() (string, error) {
-	args := []string{"build", "-o", filepath.Join(built, "pawl")}
+	args := []string{"build", "-buildvcs=false", "-o", filepath.Join(built, "pawl")}
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}

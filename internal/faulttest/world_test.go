@@ -51,6 +51,9 @@ type robbery struct {
 // newWorld makes a database with a user, and no node.
 func newWorld(t *testing.T, settings map[string]string) *world {
 	t.Helper()
+	if _, err := pawlBinary(); err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, dir: t.TempDir(), cluster: pgtest.NewCluster(t, pgtest.Options{Settings: settings}),
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	w.ledger.given = make(map[token.ID]map[uint32]string)
