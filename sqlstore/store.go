@@ -6,6 +6,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/verify"
 )
@@ -15,6 +16,7 @@ type Store interface {
 	session.Store
 	keyring.Store
 	account.Store
+	service.Store
 	verify.Feed
 	Events
 	Upkeep
@@ -60,8 +62,7 @@ type Upkeep interface {
 	EraseSessions(ctx context.Context, userID string) (erased, removed int, err error)
 
 	// Fsck checks every invariant of what the store holds: of rows, as package
-	// session says; of the feed of ended sessions; of signing keys, users and
-	// events. It changes nothing and may run beside a server. An error means
+	// session says; of signing keys, users and events. It changes nothing and may run beside a server. An error means
 	// that something could not be checked.
 	Fsck(ctx context.Context) (Report, error)
 

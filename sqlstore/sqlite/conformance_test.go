@@ -7,6 +7,8 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/account/accounttest"
+	"github.com/pawlauth/pawl/service"
+	"github.com/pawlauth/pawl/service/servicetest"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/storetest"
 	"github.com/pawlauth/pawl/sqlstore"
@@ -56,6 +58,14 @@ func TestStoreKeepsTheContractOfSessions(t *testing.T) {
 		Again: func(t *testing.T, first session.Store, now func() time.Time) session.Store {
 			return m.Again(t, first.(sqlstore.Store), now)
 		},
+	})
+}
+
+func TestStoreKeepsTheContractOfServices(t *testing.T) {
+	servicetest.Run(t, func(t *testing.T) service.Store { return open(t, newPath(t), time.Now) })
+	t.Run("Contention", func(t *testing.T) {
+		path := newPath(t)
+		servicetest.Contend(t, open(t, path, time.Now), open(t, path, time.Now))
 	})
 }
 

@@ -1,7 +1,6 @@
-// Package sqlite owns the database: one SQLite file that keeps sessions, the
-// feed of ended ones, signing keys, users, attempts to sign in, and events. It implements the Store
-// contracts of packages session, keyring and account, [session.EventLog], and
-// the feed that package verify follows; the server and the commands open it.
+// Package sqlite owns the store of one machine: one SQLite file that keeps
+// sessions, signing keys, users, attempts to sign in, and events. It implements
+// [sqlstore.Store]; the server and the commands open it.
 //
 // It owns no rule of those packages. What it owns is durability: a method that
 // returns without error has its work on disk, in the write-ahead log, synced.
@@ -14,6 +13,15 @@
 // fails fails alone. Reads have connections of their own and wait for nobody;
 // sessions are loaded on the writer's while it is idle, since its cache of
 // pages is warm and that of a reader is empty after every commit.
+//
+// # Ended sessions
+//
+// The feed that package verify follows is an index of the rows that ended: it
+// cannot disagree with them. An epoch is one row beside them. Every statement
+// that asks whether a session lives asks that row, too; what was ended by it is
+// written into the sessions later, in steps.
+//
+// # Other processes
 //
 // Other processes may have the same file open. They take turns by SQLite's
 // locks; what must hold between them, such as one active signing key, are

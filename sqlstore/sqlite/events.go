@@ -15,8 +15,7 @@ const (
 	sqlAppend    = `INSERT INTO events (` + eventColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
-// Append implements [session.EventLog]: all events are stored or none. An event
-// without a time gets the store's.
+// Append implements [session.EventLog]: all events are stored or none.
 func (s *Store) Append(ctx context.Context, events []session.Event) error {
 	if len(events) == 0 {
 		return ctx.Err()
@@ -40,9 +39,7 @@ func (s *Store) Append(ctx context.Context, events []session.Event) error {
 	})
 }
 
-// Events returns the events that come after a cursor, at most limit, in their
-// order. 0 is before the first one. Who asks for what comes after the last
-// cursor it got misses none.
+// Events implements [sqlstore.Events].
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]sqlstore.StoredEvent, error) {
 	return s.events(ctx, `cursor > ?`, limit, after)
 }
@@ -69,8 +66,7 @@ func (s *Store) events(ctx context.Context, condition string, limit int, args ..
 	return events, nil
 }
 
-// TrimEvents removes events older than keep, at most limit, the oldest first,
-// and returns how many.
+// TrimEvents implements [sqlstore.Events].
 func (s *Store) TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error) {
 	var trimmed int64
 	err := s.write(ctx, "trim events", func(tx *tx) (err error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore/sqlite"
 	"github.com/pawlauth/pawl/token"
@@ -129,6 +130,10 @@ func writeFixture(t *testing.T, name string) {
 			Origin: session.Origin{Address: "192.0.2.0/24", UserAgent: "agent", RequestID: "r1"}},
 		{Time: fixtureTime, Type: session.EventEnded, Reason: "reuse", Actor: "operator", Key: "key0"},
 	}))
+	_, err = s.AddService(ctx, service.Record{Service: service.Service{Name: "shop", Scopes: []service.Scope{service.SessionsRead, service.SessionsWrite}}, Secret: service.Hash{5}})
+	must(err)
+	must(s.PutCode(ctx, service.Code{Hash: service.Hash{6}, Binding: service.Hash{7}, Login: service.Login{UserID: "u_alice", ClientID: "web", Audience: "https://api.example",
+		Scope: "openid", Methods: []string{"pwd", "otp"}, Remembered: true, Service: "shop", PasswordChangedAt: fixtureTime}}, time.Hour))
 	text, err := dump(ctx, raw(t, path))
 	must(err)
 	must(os.WriteFile(name, []byte(text), 0o644))
@@ -153,6 +158,22 @@ func describe(t *testing.T, s *sqlite.Store, path string) string {
 	fmt.Fprintln(&b, "ended", told.Sessions)
 	if !told.Epoch.IsZero() {
 		fmt.Fprintln(&b, "ended all until", told.Epoch)
+	}
+	services, err := s.Services(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range services {
+		record, err := s.Service(t.Context(), found.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "service %+v, secret %x\n", found, record.Secret[:2])
+		code, err := s.Code(t.Context(), service.Hash{6})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "code %+v\n", code)
 	}
 	keys, _, err := s.Keys(t.Context())
 	if err != nil {

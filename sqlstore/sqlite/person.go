@@ -8,9 +8,8 @@ import (
 	"github.com/pawlauth/pawl/sqlstore"
 )
 
-// EventsOf returns the events of a user that come after a cursor, at most
-// limit, in their order. There is no index of users: all events after the
-// cursor are read.
+// EventsOf implements [sqlstore.Events]. There is no index of users: all events
+// after the cursor are read.
 func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit int) ([]sqlstore.StoredEvent, error) {
 	return s.events(ctx, `user_id = ? AND cursor > ?`, limit, userID, after)
 }
@@ -24,11 +23,7 @@ const (
 		WHERE user_id = ? AND NOT ` + sqlLive
 )
 
-// EraseSessions takes everything personal out of the ended sessions of a user:
-// the user's id, browser, network, device key, scope. Such a row still refuses
-// the tokens of its session; one that is past its absolute end is removed. The
-// feed of ended sessions names no user and stays. It returns how many rows it
-// erased and how many it removed.
+// EraseSessions implements [sqlstore.Upkeep].
 func (s *Store) EraseSessions(ctx context.Context, userID string) (erased, removed int, err error) {
 	var rows, over int64
 	err = s.write(ctx, "erase sessions", func(tx *tx) (err error) {
@@ -54,10 +49,7 @@ const (
 		WHERE cursor > ? AND cursor <= ? AND user_id = ? AND type <> ?`
 )
 
-// EraseEvents makes the events of a user anonymous and returns how many. What
-// happened, when and why stays, and the keyed hash of the session, which after
-// [Store.EraseSessions] leads to nobody. [session.EventUserDeleted] keeps the
-// id: it says that the deletion was done.
+// EraseEvents implements [sqlstore.Events].
 func (s *Store) EraseEvents(ctx context.Context, userID string) (int, error) {
 	var erased int64
 	for from := int64(0); ; {

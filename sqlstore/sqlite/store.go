@@ -79,8 +79,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	return s, err
 }
 
-// Close commits what is queued, waits for that, and closes the database.
-// Calls that come later fail.
+// Close implements [sqlstore.Upkeep].
 func (s *Store) Close() error {
 	var errs []error
 	if s.reads != nil {
