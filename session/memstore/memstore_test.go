@@ -38,6 +38,15 @@ func TestCloneIsApart(t *testing.T) {
 	if told, err := original.Ended(ctx, time.Hour); err != nil || len(told.Sessions) != 0 || !told.Epoch.IsZero() {
 		t.Errorf("feed of the original: %v, %v; want nothing", told, err)
 	}
+	if epoch, err := clone.EndEveryone(ctx, time.Time{}, session.ReasonEveryone); err != nil || !epoch.At.Equal(later.Now()) {
+		t.Errorf("epoch of the clone: %v, %v; want its clock %v", epoch.At, err, later.Now())
+	}
+	if told, err := original.Ended(ctx, time.Hour); err != nil || !told.Epoch.IsZero() {
+		t.Errorf("epoch of the original: %v, %v; want none", told.Epoch, err)
+	}
+	if told, err := clone.Clone(clock.Now).Ended(ctx, time.Hour); err != nil || !told.Epoch.Equal(later.Now()) {
+		t.Errorf("a clone lacks the epoch: %v, %v", told.Epoch, err)
+	}
 	rows, now, err = clone.Load(ctx, []session.ID{kept.Row.ID})
 	if err != nil || len(rows) != 1 || !rows[0].EndedAt.Equal(later.Now()) || !now.Equal(later.Now()) {
 		t.Errorf("the clone: %v at %v, %v; want it ended by its own clock", rows, now, err)
