@@ -325,7 +325,8 @@ func (p Policy) FeedKeep(leeway time.Duration) time.Duration {
 	return max(p.AccessTTL, MaxAccessTTL) + leeway + time.Minute
 }
 
-// Sweep removes up to limit rows past their absolute end.
+// Sweep does a step of what is due: it removes rows that are over and writes an
+// old epoch into rows. See [Directory.Sweep].
 func (e *Engine) Sweep(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()

@@ -2,7 +2,7 @@
 // sessions, signing keys, users, attempts to sign in, and events. It implements
 // [sqlstore.Store]; the server and the commands open it.
 //
-// It owns no rule of those packages. What it owns is durability: a method that
+// It owns no rule of the packages whose data that is. What it owns is durability: a method that
 // returns without error has its work on disk, in the write-ahead log, synced.
 //
 // # One writer
