@@ -39,7 +39,7 @@ func (e *statusError) Error() string {
 
 const (
 	connectTime = 5 * time.Second
-	answerTime  = 10 * time.Second // until the header of an answer, or the whole of one that has an end
+	answerTime  = 10 * time.Second // for all of an answer that has an end
 )
 
 // newClient returns a client that follows no redirect, uses no proxy, unpacks
@@ -66,7 +66,6 @@ func newClient(o Options, mayDial func(netip.Addr) bool) *http.Client {
 			DialContext:            dial,
 			TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    connectTime,
-			ResponseHeaderTimeout:  answerTime,
 			IdleConnTimeout:        2 * keysEvery,
 			MaxResponseHeaderBytes: 32 << 10,
 			MaxConnsPerHost:        4,

@@ -1,10 +1,52 @@
 package follow
 
 import (
+	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"testing"
+	"time"
 )
+
+// The proxy of the environment would see whose keys are read, and would be
+// whose address is judged.
+//
+// Rows: 188
+func TestNoProxyOfTheEnvironment(t *testing.T) {
+	if c := newClient(Options{}, netip.Addr.IsValid); c.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy is used")
+	}
+}
+
+// However many headers are invented, what is remembered of them is bounded,
+// and one that finds no room is looked for all the same.
+//
+// Rows: 188, 189, A66
+func TestHeadersThatAreRememberedAreBounded(t *testing.T) {
+	k := newKeys("", nil, teller{})
+	now := time.Now()
+	for round := range 3 {
+		for i := range 3 * maxHeaders {
+			k.missed(fmt.Sprint(round, "-", i))
+		}
+		if len(k.asked) != maxHeaders || len(k.wake) != 1 {
+			t.Fatalf("%d headers are asked for, %d readings are due", len(k.asked), len(k.wake))
+		}
+		k.deny(k.begin(), now)
+		if len(k.asked) != 0 || len(k.wake) != 0 || len(k.denied) != maxHeaders {
+			t.Fatalf("%d headers are asked for, %d denied", len(k.asked), len(k.denied))
+		}
+	}
+	k.missed("0-1")
+	if len(k.wake) != 0 {
+		t.Error("a header that was looked for counts")
+	}
+	k.deny(nil, now.Add(deniedFor))
+	if len(k.denied) != 0 {
+		t.Errorf("%d headers are denied for ever", len(k.denied))
+	}
+}
 
 // Rows: 188
 func TestIssuerAddresses(t *testing.T) {

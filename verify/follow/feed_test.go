@@ -62,14 +62,14 @@ func TestFeedResumes(t *testing.T) {
 func TestFeedInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		sessions := ids(100)
+		sessions, others := ids(100), ids(9)
 		w.feed.set(func(f *fakeFeed) {
 			f.ended, f.part = sessions, 7
 			f.raw = func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Type", "text/event-stream")
-				write(rw, "part", "p1", map[string]any{"sessions": sessions[:7]})
+				write(rw, "part", "p1", map[string]any{"sessions": others[:7]})
 				write(rw, "alive", "p2", map[string]any{}) // not before everything was told
-				write(rw, "ended", "p3", map[string]any{"sessions": sessions[7:9]})
+				write(rw, "ended", "p3", map[string]any{"sessions": others[7:]})
 			}
 		})
 		f := w.open()
@@ -126,6 +126,7 @@ func TestFeedSurvivesBadStreams(t *testing.T) {
 		"no keep":                 events("event: whole\nid: 9\ndata: {\"sessions\":[]}\n\n"),
 		"a short keep":            events("event: whole\nid: 9\ndata: {\"keep\":59}\n\n"),
 		"a keep without end":      events("event: whole\nid: 9\ndata: {\"keep\":9223372036854775807}\n\n"),
+		"a keep of 32 days":       events("event: whole\nid: 9\ndata: {\"keep\":2764800}\n\n"),
 		"a keep that overflows":   events("event: whole\nid: 9\ndata: {\"keep\":18446744074}\n\n"),
 		"a negative settle":       events("event: whole\nid: 9\ndata: {\"keep\":365,\"settle\":-1}\n\n"),
 		"an epoch far ahead":      events("event: whole\nid: 9\ndata: {\"keep\":365,\"epoch\":9223372036854775807}\n\n"),
@@ -198,6 +199,42 @@ func TestFeedSurvivesBadStreams(t *testing.T) {
 			judge(t, f, what+", then good", w.issue(token.NewID()), nil)
 			if stolen != 0 {
 				t.Errorf("%s: the redirect was followed", what)
+			}
+		})
+	}
+}
+
+// An event that cannot be taken in is not asked for again and again: all is
+// told anew.
+//
+// Rows: 94
+func TestFeedDoesNotStickAtABadEvent(t *testing.T) {
+	for what, bad := range map[string]string{
+		"no JSON":  "event: ended\nid: 2\ndata: <html>\n\n",
+		"too long": "event: ended\nid: 2\ndata: {\"sessions\":[" + strings.Repeat(" ", follow.MaxEvent) + "]}\n\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			id := token.NewID()
+			w.feed.set(func(f *fakeFeed) {
+				f.raw = func(rw http.ResponseWriter, r *http.Request) {
+					rw.Header().Set("Content-Type", "text/event-stream")
+					if r.Header.Get("Last-Event-ID") != "" {
+						rw.Write([]byte(bad))
+						return
+					}
+					write(rw, "whole", "1", map[string]any{"keep": 365, "sessions": []token.ID{id}})
+					http.NewResponseController(rw).Flush()
+					select {
+					case <-time.After(10 * time.Second):
+					case <-r.Context().Done():
+					}
+				}
+			})
+			f := w.open()
+			time.Sleep(5 * time.Minute)
+			if got := w.feed.connections(); !f.Ready() || got[0] != "" || got[1] != "1" || got[2] != "" {
+				t.Errorf("%s: ready %v, asked to go on after %q", what, f.Ready(), got)
 			}
 		})
 	}

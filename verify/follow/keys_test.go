@@ -207,6 +207,14 @@ func TestBadKeySetsChangeNothing(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		},
+		"a body without end, at once": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", good)
+			for {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return // the reader has had enough
+				}
+			}
+		},
 		"an answer that never comes": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"a connection that is cut":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {

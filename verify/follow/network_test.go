@@ -170,29 +170,3 @@ func TestCertificatesAreChecked(t *testing.T) {
 		t.Errorf("%d requests arrived", requests.Load())
 	}
 }
-
-// The proxy of the environment would see whose keys are read, and could be
-// anywhere.
-//
-// Rows: 188
-func TestNoProxyOfTheEnvironment(t *testing.T) {
-	asked := 0
-	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
-	defer proxy.Close()
-	t.Setenv("HTTPS_PROXY", proxy.URL)
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	resolve(t)
-	w := &world{t: t}
-	w.master, w.store, w.ring = newRing(t)
-	_, port, roots, _ := tlsServer(t, w.keySet())
-	o := realOptions(port, port, roots)
-	o.AllowPrivate = true
-	f, err := follow.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	if asked != 0 {
-		t.Error("the proxy was asked")
-	}
-}
