@@ -63,6 +63,8 @@ type API struct {
 	followers chan struct{} // one for each stream
 	stop      chan struct{} // closed when streams are to end
 	stopOnce  sync.Once
+
+	aliveEvery, writeTime time.Duration
 }
 
 // New checks the options and returns an API, or every fault at once.
@@ -82,7 +84,8 @@ func New(o Options) (*API, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("serviceapi: %w", err)
 	}
-	a := &API{Options: o, engine: o.API.Engine, process: rand.Text(), followers: make(chan struct{}, maxFollowers), stop: make(chan struct{})}
+	a := &API{Options: o, engine: o.API.Engine, process: rand.Text(), followers: make(chan struct{}, maxFollowers), stop: make(chan struct{}),
+		aliveEvery: aliveEvery, writeTime: writeTime}
 	a.routes = table()
 	return a, nil
 }

@@ -21,9 +21,6 @@ const (
 	maxFollowers = 1000
 	// aliveEvery is how often a follower hears that nothing has happened.
 	aliveEvery = 5 * time.Second
-	// freshFor is how long ago this node may have read the feed itself: after
-	// that, to say that nothing has happened would be a guess.
-	freshFor = 2 * aliveEvery
 	// writeTime is how long a follower may take for one event.
 	writeTime = 10 * time.Second
 	// maxIDs bounds the sessions in one event: some 100 KiB.
@@ -58,7 +55,7 @@ func (a *API) revocations(w http.ResponseWriter, c *call) error {
 	if !a.fresh() {
 		return errStale
 	}
-	s := &stream{w: w, control: http.NewResponseController(w), process: a.process}
+	s := &stream{w: w, control: http.NewResponseController(w), process: a.process, writeTime: a.writeTime}
 	// The server's deadlines are for requests that have an end.
 	if err := errors.Join(s.control.SetReadDeadline(time.Time{}), s.deadline()); err != nil {
 		return fmt.Errorf("serviceapi: stream: %w", err)
@@ -75,16 +72,17 @@ func (a *API) revocations(w http.ResponseWriter, c *call) error {
 	return a.follow(c, s, changed, s.whole(endings, a.Keep, a.engine.Policy.Settle))
 }
 
-// fresh reports whether this node hears of ended sessions.
+// fresh reports whether this node hears of ended sessions itself: otherwise, to
+// say that nothing has happened would be a guess.
 func (a *API) fresh() bool {
 	now := a.API.Guard.Now()
-	return a.Revoked.Ready(now) && a.Revoked.Age(now) <= freshFor
+	return a.Revoked.Ready(now) && a.Revoked.Age(now) <= 2*a.aliveEvery
 }
 
 // follow tells what happens until something fails. The answer has begun, so
 // that there is nothing to say about it but to end.
 func (a *API) follow(c *call, s *stream, changed <-chan struct{}, err error) error {
-	tick := time.NewTicker(aliveEvery)
+	tick := time.NewTicker(a.aliveEvery)
 	defer tick.Stop()
 	for err == nil {
 		select {
@@ -109,7 +107,7 @@ func (a *API) follow(c *call, s *stream, changed <-chan struct{}, err error) err
 // mayFollow reports whether the service is still there and may still follow. A
 // store that cannot say so now ends the stream by growing stale.
 func (a *API) mayFollow(c *call) bool {
-	ctx, cancel := context.WithTimeout(c.Context(), aliveEvery)
+	ctx, cancel := context.WithTimeout(c.Context(), a.aliveEvery)
 	defer cancel()
 	_, err := a.API.AuthenticateService(c.Request.WithContext(ctx), service.RevocationsRead)
 	return err == nil || errors.Is(err, service.ErrUnavailable)
@@ -121,6 +119,8 @@ type stream struct {
 	control *http.ResponseController
 	process string
 	place   uint64 // up to which the follower was told
+
+	writeTime time.Duration
 }
 
 // told is the data of an event.
@@ -187,7 +187,7 @@ func (s *stream) send(name string, data any, id string) error {
 	return s.control.Flush()
 }
 
-func (s *stream) deadline() error { return s.control.SetWriteDeadline(time.Now().Add(writeTime)) }
+func (s *stream) deadline() error { return s.control.SetWriteDeadline(time.Now().Add(s.writeTime)) }
 
 // id names the place of the stream in this process.
 func (s *stream) id() string { return s.process + "-" + strconv.FormatUint(s.place, 10) }
