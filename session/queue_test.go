@@ -265,30 +265,70 @@ func TestLeaderWhoseCallerHasGoneFinishesItsBatch(t *testing.T) {
 		w.ask(w.Context(), w.held[0])
 		ctx, cancel := context.WithTimeout(w.Context(), w.store.delay+time.Millisecond)
 		defer cancel()
-		w.ask(ctx, w.held[1]) // leads the second batch
+		gone := w.ask(ctx, w.held[1]) // leads the second batch
 		w.ask(w.Context(), w.held[2])
+		w.wait.Wait()
+		if !errors.Is(w.errs[gone], context.DeadlineExceeded) {
+			w.Errorf("gone: %v, want its context's error", w.errs[gone])
+		}
+		w.errs[gone] = nil
 		w.settle()
 		w.wantBatches(1, 2)
 	})
 }
 
-// Who goes while his batch is decided sees no outcome, but it is stored.
-func TestCallerWhoGoesDuringItsBatchIsDecidedAllTheSame(t *testing.T) {
-	inQueue(t, 3, nil, func(w *queueWorld) {
-		w.ask(w.Context(), w.held[0])
-		w.ask(w.Context(), w.held[1])
-		ctx, cancel := context.WithTimeout(w.Context(), w.store.delay+time.Millisecond)
+// Who goes while the rows are read is not decided for: the request may have
+// waited in a machine that stood still, and its caller may have renewed
+// elsewhere and used what he got. His old token would end his session.
+//
+// Rows: 114, A96.
+func TestCallerWhoGoesWhileRowsAreReadIsNotDecidedFor(t *testing.T) {
+	inQueue(t, 2, func(o *session.Options) { o.Policy = o.Policy.MakeStrict() }, func(w *queueWorld) {
+		ctx, cancel := context.WithTimeout(w.Context(), w.store.delay/2)
 		defer cancel()
-		gone := w.ask(ctx, w.held[2])
+		gone := w.ask(ctx, w.held[0])
+		beside := w.ask(w.Context(), w.held[1])
+		// Meanwhile, at another node over the same store.
+		other := storetest.NewEngine(w.T, w.store.Store, func(o *session.Options) { o.Policy = o.Policy.MakeStrict() })
+		moved, err := other.Refresh(w.Context(), asks(w.held[0]))
+		if err != nil {
+			w.Fatal(err)
+		}
+		use := session.Use{Session: moved.Row.ID, Generation: moved.Row.Generation, IssuedAt: moved.Now}
+		if _, err := other.Confirm(w.Context(), []session.Use{use}); err != nil {
+			w.Fatal(err)
+		}
 		w.wait.Wait()
 		if !errors.Is(w.errs[gone], context.DeadlineExceeded) || w.got[gone].Refresh != "" {
 			w.Errorf("gone: %v, want its context's error", w.errs[gone])
 		}
-		if row := w.load(w.held[2].Row.ID); row.Generation != 2 {
+		if w.errs[beside] != nil {
+			w.Errorf("who shared the batch: %v", w.errs[beside])
+		}
+		if row := w.load(w.held[0].Row.ID); row.Generation != 2 || row.Ended() {
+			w.Errorf("generation %d, ended %v because of %q; want 2, not ended", row.Generation, row.Ended(), row.EndReason)
+		}
+	})
+}
+
+// Who goes while what was decided is stored sees no outcome, but it is stored.
+func TestCallerWhoGoesDuringItsBatchIsDecidedAllTheSame(t *testing.T) {
+	inQueue(t, 2, nil, func(w *queueWorld) {
+		ctx, cancel := context.WithCancel(w.Context())
+		w.store.beforeReplace = func([]session.Change) []error {
+			w.store.beforeReplace = nil
+			cancel()
+			time.Sleep(time.Millisecond)
+			return nil
+		}
+		w.ask(ctx, w.held[0])
+		w.ask(w.Context(), w.held[1])
+		w.wait.Wait()
+		if row := w.load(w.held[0].Row.ID); row.Generation != 2 {
 			w.Errorf("generation %d, want 2", row.Generation)
 		}
 		// Its retry gets what it would have got.
-		if again, err := w.engine.Refresh(w.Context(), asks(w.held[2])); err != nil || again.Row.Generation != 2 {
+		if again, err := w.engine.Refresh(w.Context(), asks(w.held[0])); err != nil || again.Row.Generation != 2 {
 			w.Errorf("retry: generation %d, %v; want 2", again.Row.Generation, err)
 		}
 	})

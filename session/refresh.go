@@ -71,16 +71,23 @@ func (e *Engine) decided(caller context.Context, r *Renewal, t token.Refresh) (*
 		}
 		// It fails until its outcome is stored: a panic of the store on its way
 		// through a batch must not look like an answer.
-		a := &attempt{renewal: r, token: t, err: ErrUnavailable}
+		a := &attempt{caller: ctx, renewal: r, token: t, err: ErrUnavailable}
 		if err := e.queue.run(ctx, a, e.process); err != nil {
 			return nil, gaveUp(caller, err)
 		}
-		if !errors.Is(a.err, ErrConflict) {
+		switch {
+		case errors.Is(a.err, errGone):
+			return nil, gaveUp(caller, ctx.Err())
+		case !errors.Is(a.err, ErrConflict):
 			return a, a.err
 		}
 	}
 	return nil, fmt.Errorf("%w: too much contention", ErrUnavailable)
 }
+
+// errGone says that nobody waits for a renewal any more, so that it was not
+// decided.
+var errGone = errors.New("session: the caller has gone")
 
 // gaveUp is what a caller sees of a request that was not answered: that he went
 // himself, or that it took too long.
@@ -129,7 +136,8 @@ type loaded struct {
 // process loads, decides and replaces one batch: two round trips, whatever
 // its size. Requests for one session are decided one after the other in
 // memory and stored as one change. Those whose rows had moved on have
-// [ErrConflict].
+// [ErrConflict]; those whose callers have gone by the time that the rows are
+// there are not decided.
 func (e *Engine) process(ctx context.Context, batch []*attempt) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
 	defer cancel()
@@ -150,11 +158,20 @@ func (e *Engine) process(ctx context.Context, batch []*attempt) {
 	for i := range rows {
 		known[rows[i].ID] = &loaded{row: e.known(rows[i], now)}
 	}
+	waiting := make([]*attempt, 0, len(batch))
 	for _, a := range batch {
+		// Who has gone may have asked another node meanwhile, and used what he
+		// got there: his old token would then be a thief's. It matters where the
+		// request waited in a machine that stood still.
+		if a.caller.Err() != nil {
+			a.err = errGone
+			continue
+		}
 		e.decide(a, known[a.token.Session], now)
+		waiting = append(waiting, a)
 	}
 	e.store(ctx, ids, known)
-	for _, a := range batch {
+	for _, a := range waiting {
 		l := known[a.token.Session]
 		switch {
 		case l == nil:
@@ -219,6 +236,7 @@ func (e *Engine) store(ctx context.Context, ids []ID, known map[ID]*loaded) {
 
 // An attempt is one renewal on its way through a batch.
 type attempt struct {
+	caller  context.Context // of the one request that waits for it
 	renewal *Renewal
 	token   token.Refresh
 
