@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,8 @@ const (
 			$12::text[], $13::text[], $14::text[]) WITH ORDINALITY AS e (` + eventColumns + `, place)`
 )
 
+var errCounter = errors.New("postgres: append events: the row of pawl.counter is missing; restore it with the greatest cursor of pawl.events")
+
 // Append implements [session.EventLog]: all events are stored or none. An event
 // without a time gets the store's.
 func (s *Store) Append(ctx context.Context, events []session.Event) error {
@@ -36,9 +39,8 @@ func (s *Store) Append(ctx context.Context, events []session.Event) error {
 			texts[k] = append(texts[k], orNull(text))
 		}
 	}
-	_, err := s.exec(ctx, "append events", sqlAppend, s.clock(), int64(len(events)), times, types, texts[0], texts[1], texts[2], generations,
+	return s.one(ctx, errCounter, "append events", sqlAppend, s.clock(), int64(len(events)), times, types, texts[0], texts[1], texts[2], generations,
 		texts[3], texts[4], texts[5], texts[6], texts[7], texts[8])
-	return err
 }
 
 const (
