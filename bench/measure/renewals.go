@@ -17,7 +17,7 @@ import (
 
 // oneEach is a store that gives every change a transaction of its own.
 type oneEach struct {
-	*sqlstore.Store
+	sqlstore.Store
 	mu sync.Mutex // one change at a time, or the store would commit several together
 }
 
