@@ -115,8 +115,11 @@ func TestCallerWhoGoesIsNotTriedForAgain(t *testing.T) {
 				defer cancel()
 				gone := w.ask(ctx, w.held[0])
 				time.Sleep(goes)
-				cancel()
+				synctest.Wait()
+				w.store.mu.Lock()
 				tries := len(w.store.loaded)
+				w.store.mu.Unlock()
+				cancel()
 				w.wait.Wait()
 				if err := w.errs[gone]; !errors.Is(err, context.Canceled) || errors.Is(err, session.ErrUnavailable) {
 					w.Errorf("gone: %v, want its context's error", err)
