@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	issuer   = "http://localhost"
-	audience = "https://api.example"
-	service  = "http://localhost:9443"
-	name     = "shop"
-	secret   = "pawl_sk_very-secret-0123456789"
-	life     = 5 * time.Minute
-	keep     = 6*time.Minute + 5*time.Second
+	issuer     = "http://localhost"
+	audience   = "https://api.example"
+	operations = "http://localhost:9443"
+	name       = "shop"
+	secret     = "pawl_sk_very-secret-0123456789"
+	life       = 5 * time.Minute
+	keep       = 6*time.Minute + 5*time.Second
 )
 
 // A world is an issuer, its service API, and what lies between, all in
@@ -182,7 +182,7 @@ func (w *world) keySet() http.Handler {
 }
 
 func (w *world) options() follow.Options {
-	o := follow.Options{Issuer: issuer, Audience: audience, Service: service,
+	o := follow.Options{Issuer: issuer, Audience: audience, Service: operations,
 		Credential: follow.Credential{Name: name, Secret: secret}, Leeway: 5 * time.Second, CacheSize: 100,
 		Log: slog.New(slog.NewTextHandler(w.log, nil))}
 	follow.DialBy(&o, func(ctx context.Context, _, address string) (net.Conn, error) {
