@@ -115,14 +115,18 @@ func (s *Store) checkKeys(ctx context.Context, r *sqlstore.Report) error {
 	return nil
 }
 
-// fsckPage is how many users are read at once, and a hundredth of how many
-// events are counted.
-const fsckPage = 1000
+// How many users are read at once, and how many events are counted. The limits
+// are part of the statements, so that the planner knows that these are few.
+const (
+	userPage  = 1000
+	eventPage = 100000
+)
+
+var sqlUserPage = fmt.Sprintf(`SELECT `+userColumns+` FROM pawl.users WHERE name > $1 ORDER BY name LIMIT %d`, userPage)
 
 func (s *Store) checkUsers(ctx context.Context, r *sqlstore.Report) error {
 	for after := ""; ; {
-		page, err := collect(ctx, s, "check users", reads, scanUser,
-			`SELECT `+userColumns+` FROM pawl.users WHERE name > $1 ORDER BY name LIMIT $2`, binaryResults, after, fsckPage)
+		page, err := collect(ctx, s, "check users", reads, scanUser, sqlUserPage, binaryResults, after)
 		if err != nil {
 			return err
 		}
@@ -132,31 +136,32 @@ func (s *Store) checkUsers(ctx context.Context, r *sqlstore.Report) error {
 		for _, fault := range part.Faults {
 			r.Fault("%w", fault)
 		}
-		if len(page) < fsckPage {
+		if len(page) < userPage {
 			return nil
 		}
 		after = page[len(page)-1].Name
 	}
 }
 
-const (
-	sqlCountEvents = `SELECT count(*), coalesce(max(cursor), 0) FROM (SELECT cursor FROM pawl.events WHERE cursor > $1 ORDER BY cursor LIMIT $2) AS page`
-	sqlAhead       = `SELECT count(*) FROM (SELECT 1 FROM pawl.events WHERE cursor > coalesce((SELECT value FROM pawl.counter WHERE name = 'events'), 0) LIMIT $1) AS page`
+var (
+	sqlCountEvents = fmt.Sprintf(`SELECT count(*), coalesce(max(cursor), 0) FROM (SELECT cursor FROM pawl.events WHERE cursor > $1
+		ORDER BY cursor LIMIT %d) AS page`, eventPage)
+	sqlAhead = fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM pawl.events
+		WHERE cursor > coalesce((SELECT value FROM pawl.counter WHERE name = 'events'), 0) LIMIT %d) AS page`, eventPage)
 )
 
 // checkEvents: the next cursor is greater than all that were given.
 func (s *Store) checkEvents(ctx context.Context, r *sqlstore.Report) error {
-	const page = 100 * fsckPage
-	ahead, err := s.number(ctx, "check events", sqlAhead, page)
+	ahead, err := s.number(ctx, "check events", sqlAhead)
 	if err != nil {
 		return err
 	}
 	if ahead > 0 {
 		r.Fault("events: %d or more have cursors that will be given again", ahead)
 	}
-	for n, after := page, int64(0); n == page; r.Events += n {
+	for n, after := eventPage, int64(0); n == eventPage; r.Events += n {
 		err := s.do(ctx, "count events", reads, func(ctx context.Context, p *pool) error {
-			return p.QueryRow(ctx, sqlCountEvents, after, page).Scan(&n, &after)
+			return p.QueryRow(ctx, sqlCountEvents, after).Scan(&n, &after)
 		})
 		if err != nil {
 			return err

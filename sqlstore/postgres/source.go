@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,25 +52,26 @@ func (k *Sink) Page(ctx context.Context, table sqlstore.Table, after sqlstore.Pl
 			`SELECT value FROM pawl.counter WHERE name = 'events'`)
 		return r, err
 	case sqlstore.AttemptTable:
-		return k.read(ctx, table, `(account, network) > ($2, $3)`, `account, network`, limit, after.Attempt.Account[:], after.Attempt.Network[:])
+		return k.read(ctx, table, `(account, network) > ($1, $2)`, `account, network`, limit, after.Attempt.Account[:], after.Attempt.Network[:])
 	case sqlstore.EventTable:
-		return k.read(ctx, table, `cursor > $2`, `cursor`, limit, after.Cursor)
+		return k.read(ctx, table, `cursor > $1`, `cursor`, limit, after.Cursor)
 	case sqlstore.SessionTable:
-		return k.read(ctx, table, `id > $2`, `id`, limit, [16]byte(after.Session))
+		return k.read(ctx, table, `id > $1`, `id`, limit, [16]byte(after.Session))
 	default:
 		order := rawTables[table].order
-		return k.read(ctx, table, order+` > $2`, order, limit, after.Text)
+		return k.read(ctx, table, order+` > $1`, order, limit, after.Text)
 	}
 }
 
-// read reads records on a condition, in an order, at most limit.
+// read reads records on a condition, in an order, at most limit. That is part of
+// the statement, so that the planner knows that they are few.
 func (k *Sink) read(ctx context.Context, table sqlstore.Table, condition, order string, limit int, args ...any) (r sqlstore.Records, err error) {
 	raw := rawTables[table]
 	err = k.store.query(ctx, "read "+raw.name, reads, func() { r = sqlstore.Records{} }, func(rows pgx.Rows) error {
 		c := record{columns: rows.RawValues()}
 		c.add(&r, table)
 		return c.err
-	}, `SELECT `+raw.columns+` FROM pawl.`+raw.name+` WHERE `+condition+` ORDER BY `+order+` LIMIT $1`, append([]any{binaryResults, limit}, args...)...)
+	}, `SELECT `+raw.columns+` FROM pawl.`+raw.name+` WHERE `+condition+` ORDER BY `+order+` LIMIT `+strconv.Itoa(limit), append([]any{binaryResults}, args...)...)
 	return r, err
 }
 
