@@ -1,10 +1,9 @@
-//go:build linux || darwin
+//go:build linux
 
 package faulttest
 
 import (
 	"context"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,7 +45,7 @@ func TestOneRowIsHeld(t *testing.T) {
 	w.populate(8, 0, 1)
 	n, ctx := w.nodes[0], t.Context()
 	victim := w.admit(1, "victim")[0]
-	release := w.hold("SELECT 1 FROM pawl.sessions WHERE id = '" + hex.EncodeToString(victim.id[:]) + "' FOR UPDATE")
+	release := w.hold("SELECT 1 FROM pawl.sessions WHERE " + w.is(victim) + " FOR UPDATE")
 
 	w.during(func() {
 		w.renewals(50)

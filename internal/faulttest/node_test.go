@@ -1,4 +1,4 @@
-//go:build linux || darwin
+//go:build linux
 
 package faulttest
 
@@ -199,6 +199,16 @@ func (n *node) end() {
 func (n *node) signal(s syscall.Signal) {
 	n.w.t.Helper()
 	n.w.must(n.process.Process.Signal(s))
+}
+
+// freeze stops the process and returns when it stands still.
+func (n *node) freeze() {
+	n.w.t.Helper()
+	n.signal(syscall.SIGSTOP)
+	eventually(n.w.t, 5*time.Second, "node "+n.name+" stands still", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.process.Process.Pid))
+		return err == nil && bytes.Contains(stat, []byte(") T "))
+	})
 }
 
 // ready asks the node whether it is.

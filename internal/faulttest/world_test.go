@@ -1,4 +1,4 @@
-//go:build linux || darwin
+//go:build linux
 
 package faulttest
 
@@ -133,8 +133,11 @@ func (w *world) advance(c *client) {
 // field reads something of a session's row.
 func (w *world) field(c *client, expression string) string {
 	w.t.Helper()
-	return w.sql("SELECT " + expression + " FROM pawl.sessions WHERE id = '" + hex.EncodeToString(c.id[:]) + "'")
+	return w.sql("SELECT " + expression + " FROM pawl.sessions WHERE " + w.is(c))
 }
+
+// is is the condition on the row of a client's session.
+func (*world) is(c *client) string { return "id = '" + hex.EncodeToString(c.id[:]) + "'" }
 
 // during runs the honest clients, and those who leave, while a failure goes on.
 func (w *world) during(failure func()) {
