@@ -18,20 +18,22 @@ import (
 	"github.com/pb33f/libopenapi-validator/config"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/pages"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 )
 
-// document is docs/openapi.yaml and what checks answers against it.
+// document is one of docs/ and what checks answers against it.
 type document struct {
 	model     *v3.Document
 	validator validator.Validator
 }
 
-func read(t *testing.T) document {
+func read(t *testing.T, file string) document {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/openapi.yaml")
+	text, err := os.ReadFile("../../docs/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func (d document) operations(f func(method, path string, op *v3.Operation)) {
 // Rows: 179
 func TestDocumentHasEveryRoute(t *testing.T) {
 	var described []string
-	read(t).operations(func(method, path string, _ *v3.Operation) { described = append(described, method+" "+path) })
+	read(t, public).operations(func(method, path string, _ *v3.Operation) { described = append(described, method+" "+path) })
 	slices.Sort(described)
 	routes := newWorld(t).Routes()
 	if len(routes) < 10 || !slices.Equal(described, routes) {
@@ -92,11 +94,14 @@ type exchange struct {
 }
 
 const (
+	public   = "openapi.yaml"
 	page     = "Sec-Fetch-Site: same-origin"
 	foreign  = "Sec-Fetch-Site: cross-site"
 	jsonBody = "Content-Type: application/json"
 	form     = "Content-Type: application/x-www-form-urlencoded"
-	service  = "Authorization: Basic Z2F0ZXdheTpzM2NyZXQ=" // gateway:s3cret
+	gateway  = "Authorization: Basic Z2F0ZXdheTpzM2NyZXQ=" // gateway:s3cret
+	wrong    = "Authorization: Basic Z2F0ZXdheTp3cm9uZw==" // gateway:wrong
+	poor     = "Authorization: Basic cG9vcjpzM2NyZXQ="     // poor:s3cret
 )
 
 // exchanges are at least one for each status of each operation, and all the
@@ -162,14 +167,27 @@ func (w *world) exchanges() []exchange {
 		{"POST", "/auth/token", "grant_type=refresh_token&refresh_token=" + refresh, []string{form, "Idempotency-Key: 1"}, 200, false},
 		{"POST", "/auth/token", "grant_type=password", []string{form}, 400, true},
 		{"POST", "/auth/token", "grant_type=refresh_token&refresh_token=pawl_rt_x", []string{form}, 400, false},
-		{"POST", "/auth/token", "grant_type=refresh_token&refresh_token=" + refresh, []string{form, service}, 401, false},
+		{"POST", "/auth/token", "grant_type=refresh_token&refresh_token=" + refresh, []string{form, gateway}, 401, false},
 		{"POST", "/auth/token", "grant_type=refresh_token&client_id=spa&refresh_token=" + refresh, []string{form, "Origin: https://evil.example"}, 403, false},
 		{"POST", "/auth/token", "{}", []string{jsonBody}, 415, true},
-		{"POST", "/auth/introspect", "token=" + app.Access.Reveal(), []string{form, service}, 200, false},
-		{"POST", "/auth/introspect", "token=x", []string{form, service}, 200, false},
-		{"POST", "/auth/introspect", "", []string{form, service}, 400, true},
+		{"POST", "/auth/introspect", "token=" + app.Access.Reveal(), []string{form, gateway}, 200, false},
+		{"POST", "/auth/introspect", "token=x", []string{form, gateway}, 200, false},
+		{"POST", "/auth/introspect", "", []string{form, gateway}, 400, true},
 		{"POST", "/auth/introspect", "token=x", []string{form}, 401, false},
-		{"POST", "/auth/introspect", "{}", []string{jsonBody, service}, 415, true},
+		{"POST", "/auth/introspect", "token=x", []string{form, poor}, 403, false},
+		{"POST", "/auth/introspect", "{}", []string{jsonBody, gateway}, 415, true},
+
+		{"POST", "/auth/handoff", "{}", []string{jsonBody, page}, 200, false},
+		{"POST", "/auth/handoff", `{"a":1}`, []string{jsonBody, page}, 400, true},
+		{"POST", "/auth/handoff", "{}", []string{jsonBody, foreign}, 403, false},
+		{"POST", "/auth/handoff", "", []string{form, page}, 415, true},
+		{"POST", "/auth/redeem", `{"code":"` + w.code() + `"}`, []string{jsonBody, page, handoff}, 200, false},
+		{"POST", "/auth/redeem", "return_to=%2Finbox&code=" + w.code(), []string{form, page, handoff}, 303, false},
+		{"POST", "/auth/redeem", "return_to=%2Finbox", []string{form, page, handoff}, 400, true},
+		{"POST", "/auth/redeem", `{"code":"` + w.code() + `"}`, []string{jsonBody, page}, 401, false},
+		{"POST", "/auth/redeem", "code=x", []string{form, page, handoff}, 401, false},
+		{"POST", "/auth/redeem", "code=x", []string{form, foreign, handoff}, 403, false},
+		{"POST", "/auth/redeem", "code=x", []string{"Content-Type: text/plain", page, handoff}, 415, true},
 
 		{"GET", "/auth/verify", "", []string{web, "Peer: " + proxy, "X-Forwarded-Proto: https", "X-Forwarded-Method: GET"}, 204, false},
 		{"GET", "/auth/verify", "", []string{bearer}, 204, false},
@@ -188,7 +206,7 @@ func (w *world) exchanges() []exchange {
 
 		{"POST", "/auth/revoke", "token=x", []string{form}, 200, false},
 		{"POST", "/auth/revoke", "", []string{form}, 400, true},
-		{"POST", "/auth/revoke", "token=x", []string{form, service}, 401, false},
+		{"POST", "/auth/revoke", "token=x", []string{form, gateway}, 401, false},
 		{"POST", "/auth/revoke", "token=x&client_id=spa", []string{form, "Origin: https://evil.example"}, 403, false},
 		{"POST", "/auth/revoke", "{}", []string{jsonBody}, 415, true},
 		{"POST", "/auth/revoke", "token=" + refresh, []string{form}, 200, false},
@@ -208,7 +226,7 @@ func (w *world) exchanges() []exchange {
 //
 // Rows: 179
 func TestAnswersAreAsDescribed(t *testing.T) {
-	d, w := read(t), newWorld(t)
+	d, w := read(t, public), newWorld(t)
 	missing := map[string]bool{} // "GET /path 200"
 	d.operations(func(method, path string, op *v3.Operation) {
 		for status := range op.Responses.Codes.FromOldest() {
@@ -242,6 +260,19 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 }
 
+// handoff is the cookie of a browser that signs in elsewhere.
+const handoff = "Cookie: " + httpauth.HandoffCookie + "=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+// code is a code for that browser.
+func (w *world) code() string {
+	w.t.Helper()
+	code, err := w.GiveCode(w.t.Context(), httpapi.Vouch{Service: "gateway", UserID: w.ada.ID, Methods: []string{"hwk"}}, binding)
+	w.must(err)
+	return code.Reveal()
+}
+
+var binding = service.BindingOf("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+
 // cookies is what a browser sends of a session.
 func cookies(s session.Issued) string {
 	return "Cookie: " + httpauth.AccessCookie + "=" + s.Access.Reveal() + "; " + httpauth.RefreshCookie + "=" + s.Refresh.Reveal()
@@ -265,6 +296,7 @@ func (w *world) tooMany(d document, missing map[string]bool) {
 		{"POST", "/auth/login", `{"username":"ada","password":"wrong"}`, []string{jsonBody, page}, 429, false},
 		{"POST", "/auth/signup", `{"username":"ada","password":"a long enough phrase"}`, []string{jsonBody, page}, 429, false},
 		{"POST", "/auth/password", `{"current":"wrong","new":"another long phrase"}`, []string{jsonBody, cookies(web), page}, 429, false},
+		{"POST", "/auth/introspect", "token=x", []string{form, wrong}, 429, false},
 	} {
 		for range 100 {
 			if _, resp := w.send(x.method, x.path, x.body, x.headers); resp.StatusCode == 429 {
@@ -276,13 +308,14 @@ func (w *world) tooMany(d document, missing map[string]bool) {
 	}
 }
 
-var sessionPath = regexp.MustCompile(`^/auth/sessions/[A-Za-z0-9_-]{22}$`)
+var idPath = regexp.MustCompile(`^(/auth/sessions/|/v1/sessions/|/v1/users/)[^/]+`)
 
 func template(path string) string {
-	if sessionPath.MatchString(path) {
-		return "/auth/sessions/{id}"
+	path, _, _ = strings.Cut(path, "?")
+	if strings.HasSuffix(path, "/end-others") {
+		return path
 	}
-	return path
+	return idPath.ReplaceAllString(path, "$1{id}")
 }
 
 // check plays an exchange and holds it against the document. It returns the
@@ -343,7 +376,7 @@ func (d document) checkHeaders(w *world, x exchange, resp *http.Response, what s
 //
 // Rows: 179
 func TestDocumentHasEveryPage(t *testing.T) {
-	d, w := read(t), newWorld(t)
+	d, w := read(t, public), newWorld(t)
 	site, err := pages.New(pages.Options{API: w.API})
 	w.must(err)
 	var described []string

@@ -2,6 +2,7 @@ package openapitest
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -18,8 +19,12 @@ import (
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/keyring/keyringtest"
 	"github.com/pawlauth/pawl/pages"
+	"github.com/pawlauth/pawl/service"
+	"github.com/pawlauth/pawl/service/servicetest"
+	"github.com/pawlauth/pawl/serviceapi"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/memstore"
+	"github.com/pawlauth/pawl/sqlstore"
 	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
 )
@@ -41,6 +46,7 @@ type world struct {
 	ada     account.User
 	initial string       // password of eve's
 	handler http.Handler // the API, or what stands before it
+	service *serviceapi.API
 }
 
 func newWorld(t *testing.T) *world {
@@ -53,10 +59,11 @@ func newWorld(t *testing.T) *world {
 	ring, err := keyring.Open(t.Context(), keyringtest.NewStore(clock), master, keyring.Options{
 		Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour, TokenLife: time.Hour})
 	w.must(err)
-	revoked, err := verify.NewRevoked(w.store, verify.FollowOptions{
+	revoked, err := verify.NewRevoked(verify.FollowOptions{
 		Keep: time.Hour, Overlap: 30 * time.Second, WholeEvery: time.Second, Stale: time.Minute})
 	w.must(err)
-	w.must(revoked.Poll(t.Context(), w.now))
+	_, err = revoked.Poll(t.Context(), w.store, w.now)
+	w.must(err)
 	verifier, err := verify.New(verify.Config{Issuer: origin, Audience: "app", Keys: ring, Revocations: revoked, CacheSize: 1 << 10})
 	w.must(err)
 	site, err := httpauth.NewSite([]string{origin})
@@ -70,19 +77,46 @@ func newWorld(t *testing.T) *world {
 	engine, err := session.New(session.Options{
 		Store: w.store, Policy: policy, Issuer: origin, Codec: token.NewRefreshCodec(master.RefreshKeys()...), Key: master.Current(),
 		Signer: func() token.Signer { return ring.Signer() }, Pseudonym: master.Pseudonyms(), Record: func(session.Event) {},
-		Ended: func(id session.ID) { revoked.Add(id, w.now) }, Timeout: 5 * time.Second, MaxQueue: 100})
+		Ends: ends{w, revoked}, Timeout: 5 * time.Second, MaxQueue: 100})
 	w.must(err)
 	guard, err := httpauth.NewGuard(httpauth.Options{
 		Site: site, CSRF: csrf, Verifier: verifier, Proxies: proxies, Now: clock, Pseudonym: master.Pseudonyms(),
 		Note: session.NewConfirmations(engine).Note, Record: func(session.Event) {}})
 	w.must(err)
+	accounts := w.accounts()
 	w.API, err = httpapi.New(httpapi.Options{
-		Engine: engine, Guard: guard, Accounts: w.accounts(), Keys: ring, Services: gateway{}, Audience: "app", Log: slog.New(slog.DiscardHandler),
+		Engine: engine, Guard: guard, Accounts: accounts, Keys: ring, Services: service.New(w.services()), Audience: "app", Log: slog.New(slog.DiscardHandler),
 		SignIn: "/auth/signin", Renewal: "/auth/renew", Pages: pages.Below("/auth"), AllowSignup: true, RenewalRate: 5, Web: httpapi.Client{Scope: "read"},
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{"https://spa.example"}}}})
 	w.must(err)
 	w.handler = w.API
+	w.service, err = serviceapi.New(serviceapi.Options{API: w.API, Accounts: accounts, Events: w.store, Revoked: revoked, Keep: time.Hour,
+		Note: func(session.Use, time.Time) {}})
+	w.must(err)
 	return w
+}
+
+// ends are what the node of a world refuses.
+type ends struct {
+	*world
+	revoked *verify.Revoked
+}
+
+func (e ends) Add(id session.ID)        { e.revoked.Add(id, e.now) }
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, e.now) }
+func (e ends) Has(id session.ID, created time.Time) bool {
+	return errors.Is(e.revoked.Check(id, created, e.now), verify.ErrRevoked)
+}
+
+// services are "gateway", which may do everything, and "poor", which may next
+// to nothing.
+func (w *world) services() *servicetest.Memory {
+	store := servicetest.NewMemory()
+	for name, scopes := range map[string][]service.Scope{"gateway": service.Scopes, "poor": {service.UsesWrite}, "other": {service.EventsRead}} {
+		_, err := store.AddService(w.t.Context(), service.Record{Service: service.Service{Name: name, Scopes: scopes}, Secret: sha256.Sum256([]byte("s3cret"))})
+		w.must(err)
+	}
+	return store
 }
 
 func (w *world) accounts() *account.Accounts {
@@ -132,17 +166,25 @@ func (w *world) send(method, target, body string, headers []string) (*http.Reque
 			r.Header.Add(name, value)
 		}
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	if target == "/v1/revocations" {
+		ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond) // it has no end of its own
+		defer cancel()
+	}
 	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, r)
+	w.handler.ServeHTTP(connection{rec}, r.WithContext(ctx))
 	return r, rec.Result()
 }
 
-type gateway struct{}
+// A connection has deadlines, which do nothing.
+type connection struct{ *httptest.ResponseRecorder }
 
-// Authenticate implements [httpapi.Services].
-func (gateway) Authenticate(user, pass string) (string, bool) {
-	return "gateway", user == "gateway" && pass == "s3cret"
-}
+// SetReadDeadline is for [http.ResponseController].
+func (connection) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is for [http.ResponseController].
+func (connection) SetWriteDeadline(time.Time) error { return nil }
 
 // A failingStore fails on demand.
 type failingStore struct {
@@ -166,4 +208,11 @@ func (s *failingStore) List(ctx context.Context, q session.Query) ([]session.Row
 		return nil, time.Time{}, errDisk
 	}
 	return s.Store.List(ctx, q)
+}
+
+// Events implements [serviceapi.Events] with what there may be in one event.
+func (s *failingStore) Events(_ context.Context, after int64, _ int) ([]sqlstore.StoredEvent, error) {
+	e := session.Event{Time: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Type: session.EventEnded, Reason: "operator", UserID: "u_1", Session: "h", Generation: 3, ClientID: "web",
+		Actor: "gateway", Key: "k", Origin: session.Origin{Address: "192.0.2.0/24", UserAgent: "curl", RequestID: "r"}}
+	return []sqlstore.StoredEvent{{Cursor: after + 1, Event: e}, {Cursor: after + 2, Event: session.Event{Time: e.Time, Type: session.EventFenced}}}, nil
 }
