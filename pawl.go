@@ -18,6 +18,8 @@ import (
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/pages"
+	"github.com/pawlauth/pawl/service"
+	"github.com/pawlauth/pawl/serviceapi"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
@@ -96,6 +98,10 @@ type Options struct {
 	// KeepEvents is how long events are kept, from a day; zero: 90 days.
 	KeepEvents time.Duration
 
+	// DangerouslyPlainServices lets services of other machines call in plain
+	// http: whoever listens in between has their secrets then.
+	DangerouslyPlainServices bool
+
 	// Place names the place of a network, coarsely, for the list of devices:
 	// "Vienna". It must not wait. Nil: none is shown.
 	Place func(network netip.Prefix) string
@@ -109,6 +115,10 @@ type Options struct {
 	// [Pawl.SignIn]; empty: Pawl's. With it, Pawl's leads there, and there are
 	// no pages for passwords.
 	SignInPage string
+	// SignInHandoff says that SignInPage belongs to a program that is a service
+	// (see [Pawl.ServiceAPI]) and signs users in itself: a browser that is sent
+	// there gets what its code will be bound to.
+	SignInHandoff bool
 	// CSPReports is where browsers report what the pages' Content-Security-Policy
 	// kept from happening: a path of this site, or an https URL; empty: nowhere.
 	CSPReports string
@@ -225,7 +235,9 @@ type Pawl struct {
 	revoked  *verify.Revoked
 	verifier *verify.Verifier
 	accounts *account.Accounts
+	services *service.Services
 	web      web
+	programs *serviceapi.API
 	tasks    *tasks
 }
 
@@ -290,7 +302,12 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 	if p.accounts, err = account.New(account.Options{Store: data.Store, Hasher: hasher, Key: data.Master.AttemptKey(), Rules: o.rules()}); err != nil {
 		return err
 	}
-	p.web, err = p.wireHTTP()
+	p.services = service.New(data.Store)
+	if p.web, err = p.wireHTTP(); err != nil {
+		return err
+	}
+	p.programs, err = serviceapi.New(serviceapi.Options{API: p.web.api, Accounts: p.accounts, Events: data.Store, Revoked: p.revoked,
+		Keep: keep, Note: p.uses.Note, DangerouslyPlainHTTP: o.DangerouslyPlainServices})
 	return err
 }
 
@@ -320,6 +337,17 @@ func (p *Pawl) record(e session.Event) {
 // Handler serves the routes and pages below the prefix and the two documents
 // below /.well-known/.
 func (p *Pawl) Handler() http.Handler { return p.web.handler }
+
+// ServiceAPI serves the routes below /v1/ for programs that have credentials of
+// a service. Serve it on a listener that the public does not reach.
+func (p *Pawl) ServiceAPI() http.Handler { return p.programs }
+
+// EndStreams ends the streams of those who follow the ends of sessions, which
+// otherwise have no end. Register it with [http.Server.RegisterOnShutdown].
+func (p *Pawl) EndStreams() { p.programs.EndStreams() }
+
+// Services are the programs that may call [Pawl.ServiceAPI].
+func (p *Pawl) Services() *service.Services { return p.services }
 
 // PrincipalFrom returns who calls, inside a handler behind [Pawl.Protect].
 func PrincipalFrom(ctx context.Context) (*verify.Principal, bool) { return verify.FromContext(ctx) }

@@ -184,10 +184,11 @@ func (p *Pawl) sweep(ctx context.Context) error {
 	rows, err := steps(ctx, func() (int, error) { return p.engine.Sweep(ctx, sweepRows, p.options.Policy.FeedKeep(Leeway)) })
 	events, more := steps(ctx, func() (int, error) { return p.data.Store.TrimEvents(ctx, p.options.KeepEvents, sweepRows) })
 	attempts, last := steps(ctx, func() (int, error) { return p.accounts.SweepAttempts(ctx, sweepRows) })
-	if rows+events+attempts > 0 {
-		p.options.Log.Info("swept", "sessions", rows, "events", events, "attempts", attempts)
+	codes, least := steps(ctx, func() (int, error) { return p.services.Sweep(ctx, sweepRows) })
+	if rows+events+attempts+codes > 0 {
+		p.options.Log.Info("swept", "sessions", rows, "events", events, "attempts", attempts, "codes", codes)
 	}
-	return errors.Join(err, more, last)
+	return errors.Join(err, more, last, least)
 }
 
 // steps repeats a step of at most sweepRows until it finds less to do, or the

@@ -41,7 +41,7 @@ func networks(prefixes []netip.Prefix) []string {
 
 // surface is the part of the API's options that an operator chooses.
 func (o Options) surface() httpapi.Options {
-	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", Clients: o.Clients,
+	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", SignInHandoff: o.SignInHandoff, Clients: o.Clients,
 		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions, Place: o.Place}
 	if !o.WithoutPages {
 		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.Prefix+"/signin"), o.Prefix+"/renew"
@@ -83,7 +83,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	}
 	var shown *pages.Pages
 	surface := o.surface()
-	surface.Engine, surface.Guard, surface.Accounts, surface.Keys = p.engine, guard, p.accounts, p.ring
+	surface.Engine, surface.Guard, surface.Accounts, surface.Keys, surface.Services = p.engine, guard, p.accounts, p.ring, p.services
 	if !o.WithoutPages {
 		surface.Page = func(w http.ResponseWriter, r *http.Request, d httpapi.Description) { shown.Error(w, r, d) }
 	}

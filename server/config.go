@@ -44,12 +44,16 @@ type Config struct {
 	BrandColour    string // "#rrggbb"
 	Places         string // file, of networks and the names of their places
 	Home           string // path to go on to after a sign-in
+	SignInPage     string // path of a program's own sign-in page, which hands users over
+	OpsTLSCert     string // file, with OpsTLSKey, for the operations listener
+	OpsTLSKey      string
 	MinPassword    int    // characters of a new password; 0: by the policy
 	MaxSessions    int    // live sessions of a user
 	CSRFToken      bool   // wanted besides the proof of origin
 	CSPReports     string // where browsers report to
 
-	DangerouslyAcceptStale bool // go on without the store
+	DangerouslyAcceptStale   bool // go on without the store
+	DangerouslyPlainServices bool // services of other machines call in plain http
 
 	Stale      time.Duration // without the store, until access tokens are refused; 0: the default
 	KeepEvents time.Duration // 0: the default
@@ -63,6 +67,7 @@ type Plan struct {
 	listen    string
 	opsListen string
 	tls       *tls.Config
+	opsTLS    *tls.Config
 	dev       bool
 	logFormat string
 }
@@ -106,7 +111,10 @@ func (c Config) Plan() (Plan, error) {
 			fault("--origin %s is not https; serve https, or name the proxy that does with --trusted-proxy", origin)
 		}
 	}
-	if p.tls, err = serverTLS(c.TLSCert, c.TLSKey); err != nil {
+	if p.tls, err = serverTLS("tls", c.TLSCert, c.TLSKey); err != nil {
+		faults = append(faults, err)
+	}
+	if p.opsTLS, err = serverTLS("ops-tls", c.OpsTLSCert, c.OpsTLSKey); err != nil {
 		faults = append(faults, err)
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
@@ -133,6 +141,7 @@ func (c Config) Plan() (Plan, error) {
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
 		RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
 		Stale: c.Stale, DangerouslyAcceptStale: c.DangerouslyAcceptStale, KeepEvents: c.KeepEvents,
+		SignInPage: c.SignInPage, SignInHandoff: c.SignInPage != "", DangerouslyPlainServices: c.DangerouslyPlainServices,
 	}
 	if len(known) > 0 {
 		p.options.Place = known.of
@@ -217,16 +226,16 @@ func bearerClients(texts []string) ([]httpapi.Client, error) {
 }
 
 // serverTLS serves TLS 1.2 and later (RFC 9325 §3.1.1).
-func serverTLS(cert, key string) (*tls.Config, error) {
+func serverTLS(flags, cert, key string) (*tls.Config, error) {
 	if cert == "" && key == "" {
 		return nil, nil
 	}
 	if cert == "" || key == "" {
-		return nil, errors.New("--tls-cert and --tls-key belong together; give both or neither")
+		return nil, fmt.Errorf("--%[1]s-cert and --%[1]s-key belong together; give both or neither", flags)
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", cert, key, err)
+		return nil, fmt.Errorf("--%[1]s-cert %[2]s, --%[1]s-key %[3]s: %[4]w", flags, cert, key, err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/sqlstore"
+	"github.com/pawlauth/pawl/token"
 )
 
 // operatorActor is the actor of events that come from a command.
@@ -179,6 +181,11 @@ func (o *Operator) End(ctx context.Context, which session.Selection, reason sess
 	if !which.Valid() {
 		return nil, errors.New("name one session or one user")
 	}
+	if which.User != "" {
+		if err := o.Services().Drop(ctx, which.User); err != nil {
+			return nil, err
+		}
+	}
 	ended, err := o.data.Store.End(ctx, which, reason)
 	if err != nil {
 		return nil, fmt.Errorf("end sessions: %w", err)
@@ -188,6 +195,35 @@ func (o *Operator) End(ctx context.Context, which session.Selection, reason sess
 		events[i] = session.Event{Type: session.EventEnded, Reason: string(reason), UserID: s.UserID, Session: o.pseudonym(s.Session)}
 	}
 	return ended, o.record(ctx, events...)
+}
+
+// EndEveryone ends every session of everybody. Who logs in within the next two
+// seconds logs in once more.
+func (o *Operator) EndEveryone(ctx context.Context) error {
+	if _, err := o.data.Store.EndEveryone(ctx, time.Time{}, session.ReasonOperator); err != nil {
+		return fmt.Errorf("end everyone: %w", err)
+	}
+	return o.record(ctx, session.Event{Type: session.EventEpoch, Reason: string(session.ReasonOperator)})
+}
+
+// Services are the programs that may use the service API.
+func (o *Operator) Services() *service.Services { return service.New(o.data.Store) }
+
+// AddService makes a service and returns its secret, which is kept nowhere.
+func (o *Operator) AddService(ctx context.Context, name string, scopes []service.Scope) (service.Service, token.Secret, error) {
+	added, secret, err := o.Services().Add(ctx, name, scopes)
+	if err != nil {
+		return added, "", err
+	}
+	return added, secret, o.record(ctx, session.Event{Type: session.EventServiceAdded, Reason: name})
+}
+
+// RemoveService takes a service's credentials away.
+func (o *Operator) RemoveService(ctx context.Context, name string) error {
+	if err := o.Services().Remove(ctx, name); err != nil {
+		return err
+	}
+	return o.record(ctx, session.Event{Type: session.EventServiceRemoved, Reason: name})
 }
 
 // Fence ends every session and withdraws every key that signs or verifies

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -79,9 +80,9 @@ func Run(ctx context.Context, c Config, out, logTo io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "pawl serves %s on %s, operations on %s\n", plan.options.Origins[0], public.Addr(), operations.Addr())
-	return serveAll(ctx, log,
-		served{newServer(m.measure(site), log, plan), public},
-		served{newServer(operationsHandler(p, m), log, Plan{}), operations})
+	forOperator := newServer(operationsHandler(p, m), log, plan.opsTLS)
+	forOperator.RegisterOnShutdown(p.EndStreams)
+	return serveAll(ctx, log, served{newServer(m.measure(site), log, plan.tls), public}, served{forOperator, operations})
 }
 
 // open takes the addresses, before any data is made.
@@ -111,8 +112,8 @@ func addDemoUser(ctx context.Context, p *pawl.Pawl, data string, out io.Writer) 
 	return nil
 }
 
-// operationsHandler is for the operator alone; it listens on loopback unless
-// configured otherwise.
+// operationsHandler is for the operator and for services; it listens on
+// loopback unless configured otherwise.
 func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
@@ -125,12 +126,13 @@ func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
 		io.WriteString(w, "ready\n")
 	})
 	mux.Handle("GET /metrics", m.handler())
+	mux.Handle("/v1/", p.ServiceAPI())
 	return mux
 }
 
-func newServer(h http.Handler, log *slog.Logger, plan Plan) *http.Server {
+func newServer(h http.Handler, log *slog.Logger, secured *tls.Config) *http.Server {
 	return &http.Server{
-		Handler: h, TLSConfig: plan.tls,
+		Handler: h, TLSConfig: secured,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like any other request

@@ -31,6 +31,8 @@ const (
 	EventUserUnlocked    EventType = "user_unlocked"
 	EventUserDeleted     EventType = "user_deleted"
 	EventPasswordSet     EventType = "password_set"
+	EventServiceAdded    EventType = "service_added"   // its name is the reason
+	EventServiceRemoved  EventType = "service_removed"
 	EventKeyPublished    EventType = "key_published"
 	EventKeyActivated    EventType = "key_activated"
 	EventKeyRetiring     EventType = "key_retiring"

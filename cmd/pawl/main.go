@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/pawlauth/pawl/service"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -27,6 +29,7 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	User    userCmd    `cmd:"" help:"Add, list, disable, export and delete users, set passwords."`
+	Service serviceCmd `cmd:"" help:"Add, list and remove programs that may use the service API."`
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
 	Key     keyCmd     `cmd:"" help:"List, rotate and withdraw signing keys."`
 	Events  eventsCmd  `cmd:"" help:"Show what happened: sign-ins, renewals, thefts, ends."`
@@ -80,7 +83,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) (code int) {
 	file := &settings{}
 	parser, err := kong.New(&c, kong.Name("pawl"), kong.Description(description), kong.Writers(out, errOut),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Exit(func(code int) { panic(exited(code)) }), kong.Resolvers(file))
+		kong.Vars{"scopes": scopeList(service.Scopes)}, kong.Exit(func(code int) { panic(exited(code)) }), kong.Resolvers(file))
 	if err != nil {
 		fmt.Fprintln(errOut, "pawl:", err)
 		return exitFault

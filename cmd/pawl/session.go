@@ -96,19 +96,36 @@ func userNames(ctx context.Context, o *server.Operator) (map[string]string, erro
 type sessionEndCmd struct {
 	dataFlags
 	yesFlag
-	ID   string `arg:"" optional:"" help:"Id of the session, as in the list."`
-	User string `placeholder:"NAME" help:"End all sessions of this user instead."`
+	ID       string `arg:"" optional:"" help:"Id of the session, as in the list."`
+	User     string `placeholder:"NAME" help:"End all sessions of this user instead."`
+	Everyone bool   `help:"End all sessions of everybody instead."`
 }
 
 func (c *sessionEndCmd) Run(ctx context.Context, s *streams) error {
-	if (c.ID == "") == (c.User == "") {
-		return errors.New("name one session by its id, or one user with --user")
+	given := 0
+	for _, is := range []bool{c.ID != "", c.User != "", c.Everyone} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return errors.New("name one session by its id, or one user with --user, or --everyone")
 	}
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
+	if c.Everyone {
+		if !c.agreed(s, "end every session of everybody: all must sign in again") {
+			return nil
+		}
+		if err := o.EndEveryone(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.out, "ended every session of everybody")
+		return nil
+	}
 	var which session.Selection
 	what := "session " + c.ID
 	if c.User != "" {
