@@ -18,15 +18,17 @@ const sqlTallies = `SELECT ` + sqlNow + `, a.account IS NOT NULL, owed_until, cl
 	FROM unnest($2::bytea[], $3::bytea[]) WITH ORDINALITY AS k (account, network, place)
 	LEFT JOIN pawl.attempts a USING (account, network) ORDER BY place`
 
-// Those that are there are locked in order, on the condition that they are
-// what the step was applied to; only if all are is anything written. One that
-// was not there and is by now makes the statement fail.
+// Those that are there are locked, on the condition that they are what the step
+// was applied to; only if all are is anything written. One that was not there
+// and is by now makes the statement fail. One that somebody else counts under at
+// this moment is not waited for: whoever waits keeps a connection from those who
+// renew.
 const sqlCount = `WITH v AS (SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::boolean[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
 			$7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
 		AS v (account, network, there, was_owed, was_closed, was_known, owed, closed, known, ends)),
 	locked AS (SELECT account, network FROM pawl.attempts a JOIN v USING (account, network)
 		WHERE there AND (owed_until, closed_until, known_until) IS NOT DISTINCT FROM (was_owed, was_closed, was_known)
-		ORDER BY account, network FOR UPDATE OF a),
+		ORDER BY account, network FOR UPDATE OF a SKIP LOCKED),
 	same AS (SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM v WHERE there) AS all_same),
 	made AS (INSERT INTO pawl.attempts (account, network, owed_until, closed_until, known_until, ends_at)
 		SELECT account, network, owed, closed, known, ends FROM v
