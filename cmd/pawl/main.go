@@ -35,6 +35,7 @@ type cli struct {
 	Events  eventsCmd  `cmd:"" help:"Show what happened: sign-ins, renewals, thefts, ends."`
 	Fsck    fsckCmd    `cmd:"" help:"Check every invariant of the data."`
 	Fence   fenceCmd   `cmd:"" help:"After a restore: make everything worthless that was issued before."`
+	Store   storeCmd   `cmd:"" help:"Move the data into a PostgreSQL."`
 	Migrate migrateCmd `cmd:"" help:"Tell or upgrade the version of the database's schema."`
 	Config  configCmd  `cmd:"" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
