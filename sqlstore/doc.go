@@ -1,6 +1,6 @@
 // Package sqlstore owns what the stores over SQL have in common: what is asked
 // of one ([Store]), the form in which it tells of events and of its own
-// soundness, and its errors.
+// soundness, its errors, and how one is copied into another ([Copy]).
 //
 // Package sqlite keeps everything in one file, for one machine; package
 // postgres in a PostgreSQL, for any number of them. They share no statement:
