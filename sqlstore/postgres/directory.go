@@ -51,6 +51,9 @@ func (s *Store) End(ctx context.Context, which session.Selection, reason session
 
 // sessionsOf returns the sessions that a user has, or had.
 func (s *Store) sessionsOf(ctx context.Context, userID string) ([][16]byte, error) {
+	if !storable(userID) {
+		return nil, ctx.Err()
+	}
 	return collect(ctx, s, "find a user's sessions", reads, func(rows pgx.Rows) (id [16]byte, err error) {
 		return id, rows.Scan(&id)
 	}, sqlSessionsOf, userID)

@@ -32,7 +32,7 @@ func rowArgs(r *session.Row) ([]any, error) {
 		int64(r.Generation), r.RotatedAt, orNever(r.ConfirmedAt), orNever(r.PriorUsedAt), int16(r.LateRepeats), hashArg(r.KeyHash),
 		r.CreatedAt, r.AuthTime, strings.Join(r.Methods, "\n"), r.AbsoluteEnd,
 		int64(r.IdleLimit / time.Microsecond), string(r.Transport), r.Remembered,
-		string(r.Binding.Kind), r.Binding.Thumbprint, orNever(r.Binding.RolledBackAt), r.UserAgent, r.Address,
+		string(r.Binding.Kind), r.Binding.Thumbprint, orNever(r.Binding.RolledBackAt), cleaned(r.UserAgent), cleaned(r.Address),
 		r.LastSeen, orNever(r.EndedAt), string(r.EndReason),
 	}, nil
 }
