@@ -64,6 +64,7 @@ func TestNoAttemptIsLost(t *testing.T) {
 	url := database(t)
 	a, b := open(t, url, nil), open(t, url, nil)
 	const networks, each = 8, 4
+	start := time.Now()
 	var wait sync.WaitGroup
 	for n := range networks {
 		wait.Go(func() {
@@ -95,7 +96,8 @@ func TestNoAttemptIsLost(t *testing.T) {
 	var owed float64
 	err := connect(t, url).QueryRow(t.Context(), `SELECT sum(extract(epoch FROM owed_until - now()))::float8 / 300 FROM pawl.attempts
 		WHERE account = '\x00000000000000000000000000000000'`).Scan(&owed)
-	if err != nil || owed > networks*each || owed < networks*each-1 {
+	forgiven := networks*time.Since(start).Minutes()/5 + 0.01
+	if err != nil || owed > networks*each || owed < networks*each-forgiven {
 		t.Errorf("%v failures are counted under networks, %v; want %d", owed, err, networks*each)
 	}
 }
