@@ -186,16 +186,24 @@ func (n *node) letsIn(ctx context.Context, c *client, access string) (answer, er
 	return n.send(ctx, "GET", "/auth/verify", "", "", headers...)
 }
 
-// use uses the newest access token, until it is let in.
+// use uses the newest access token, until it is let in. It renews if the token
+// is refused while that is to be expected.
 func (c *client) use(ctx context.Context) error {
-	a, err := c.insist(ctx, func(n *node) (answer, error) { return n.letsIn(ctx, c, c.access) })
-	if err != nil {
-		return err
+	for {
+		a, err := c.insist(ctx, func(n *node) (answer, error) { return n.letsIn(ctx, c, c.access) })
+		switch {
+		case err != nil:
+			return err
+		case a.status == http.StatusNoContent:
+			return nil
+		case a.status != http.StatusUnauthorized || !c.w.refuses.Load():
+			return fmt.Errorf("%s uses generation %d: %d %s", c.name, c.generation, a.status, a.raw)
+		}
+		time.Sleep(20 * time.Millisecond)
+		if err := c.renew(ctx); err != nil {
+			return err
+		}
 	}
-	if a.status != http.StatusNoContent {
-		return fmt.Errorf("%s uses generation %d: %d %s", c.name, c.generation, a.status, a.raw)
-	}
-	return nil
 }
 
 // signOut tries once, and reports whether it was told that it is done.

@@ -158,5 +158,28 @@ func TestConnectionIsCutAtTheCommit(t *testing.T) {
 		}
 		w.must(c.use(ctx))
 	}
+
+	// An end of which nobody was told is one all the same, and can be asked for again.
+	for i, c := range w.admit(4, "leaver") {
+		end := func(sent []byte) bool {
+			return bytes.Contains(sent, c.id[:]) && bytes.Contains(sent, []byte("sign_out"))
+		}
+		cut, ended := p.CutBefore, "f"
+		if i < 2 {
+			cut, ended = p.CutAfter, "t"
+		}
+		sprung := cut(end)
+		if done, err := c.signOut(ctx, w.nodes[0]); err != nil || done {
+			t.Errorf("a sign-out of which nobody was told is acknowledged: %v, %v", done, err)
+		}
+		<-sprung
+		if got := w.field(c, "ended_at IS NOT NULL"); got != ended {
+			t.Errorf("ended: %s, want %s", got, ended)
+		}
+		if done, err := c.signOut(ctx, w.nodes[0]); err != nil || !done {
+			t.Errorf("the sign-out cannot be done again: %v", err)
+		}
+		w.left = append(w.left, c)
+	}
 	w.afterwards()
 }

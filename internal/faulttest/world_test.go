@@ -35,6 +35,7 @@ type world struct {
 	ledger  ledger
 	count   counts
 	behind  atomic.Bool // the store may have lost its last write
+	refuses atomic.Bool // access tokens may be refused, for an operator's reason
 
 	honest  []*client
 	leavers []*client // sign out one after the other
