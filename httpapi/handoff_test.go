@@ -248,6 +248,28 @@ func TestOneOfManyRedemptionsGetsTheSession(t *testing.T) {
 	}
 }
 
+// outrun are services where a code that was there is gone a moment later.
+type outrun struct{ httpapi.Services }
+
+func (outrun) Take(context.Context, svc.Code) error { return svc.ErrCode }
+
+// A code that is taken or dropped between the look at it and the session leaves
+// no session, and the browser keeps the one that it has.
+func TestACodeThatIsOutrunLeavesNothing(t *testing.T) {
+	w := newWorld(t, change{api: func(o *httpapi.Options) { o.Services = outrun{o.Services} }})
+	before := w.start()
+	cookie, binding := w.handsOver()
+	got := w.do("POST", "/auth/redeem", redemption(w.vouches(binding)), jsonType, fromPage, cookies(before)+"; "+cookie)
+	got.want(401, "code_refused")
+	rows, _, err := w.Engine.List(t.Context(), w.ada.ID)
+	if err != nil || len(rows) != 1 || rows[0].ID != before.Row.ID || got.Header()["Set-Cookie"] != nil {
+		t.Errorf("%d sessions, %v, %v", len(rows), err, got.Header())
+	}
+	if len(w.recorded(session.EventSignInOK)) != 0 {
+		t.Error("recorded as a sign-in")
+	}
+}
+
 // Rows: 94, 252
 func TestARedemptionThatFailsBeginsNothing(t *testing.T) {
 	for _, method := range []string{"Create", "Load", "List"} {

@@ -56,8 +56,8 @@ func (a *API) revocations(w http.ResponseWriter, c *call) error {
 		return errStale
 	}
 	s := &stream{w: w, control: http.NewResponseController(w), process: a.process, writeTime: a.writeTime}
-	// The server's deadlines are for requests that have an end.
-	if err := errors.Join(s.control.SetReadDeadline(time.Time{}), s.deadline()); err != nil {
+	// The server's deadline is for answers that have an end.
+	if err := s.deadline(); err != nil {
 		return fmt.Errorf("serviceapi: stream: %w", err)
 	}
 	h := w.Header()

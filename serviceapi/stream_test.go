@@ -2,6 +2,7 @@ package serviceapi_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,8 +60,24 @@ func begin(t testing.TB, server *httptest.Server, lastID string) *follower {
 //
 // Rows: 93, 155
 func TestAFollowerHearsOfEveryEnd(t *testing.T) {
-	w := newWorld(t)
-	server := w.serve(10)
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("http2=%v", http2), func(t *testing.T) {
+			w := newWorld(t)
+			w.Hurry(30*time.Millisecond, time.Second, 10)
+			server := httptest.NewUnstartedServer(w)
+			server.Config.ReadTimeout, server.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
+			if server.EnableHTTP2 = http2; http2 {
+				server.StartTLS()
+			} else {
+				server.Start()
+			}
+			t.Cleanup(server.Close)
+			w.hearEverything(t, server)
+		})
+	}
+}
+
+func (w *world) hearEverything(t *testing.T, server *httptest.Server) {
 	before, later, alive := w.start(w.ada.ID), w.start(w.ada.ID), w.start(w.ada.ID)
 	w.end(before.Row.ID)
 	f := begin(t, server, "")
