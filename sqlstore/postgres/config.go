@@ -70,7 +70,6 @@ func (o Options) config() (*pgxpool.Config, error) {
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"lock_timeout":                        milliseconds(lockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
-		"plan_cache_mode":                     "force_generic_plan", // every statement finds rows by key
 		"timezone":                            "UTC",
 	} {
 		if settings[name] == "" {

@@ -103,6 +103,13 @@ func migrate(ctx context.Context, o Options, migrations fs.FS) (from int64, err 
 	if _, err := version(ctx, db); err != nil {
 		return 0, err // what must not be changed is not changed
 	}
+	var encoding string
+	if err := db.QueryRowContext(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
+		return 0, tidy(err)
+	}
+	if encoding != "UTF8" {
+		return 0, fmt.Errorf("its encoding is %s; create one with ENCODING 'UTF8'", encoding)
+	}
 	lock, err := lockMigrations(ctx, db)
 	if err != nil {
 		return 0, tidy(err)

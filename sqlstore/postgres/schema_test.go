@@ -3,7 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"net/url"
+	neturl "net/url"
 	"sync"
 	"testing"
 	"time"
@@ -85,6 +85,22 @@ func TestStrangeSchemasAreNotTouched(t *testing.T) {
 	}
 }
 
+func TestOnlyUTF8IsTaken(t *testing.T) {
+	url := pgtest.Database(t)
+	conn := connect(t, url)
+	name := conn.Config().Database + "_latin1"
+	run(t, conn, "CREATE DATABASE "+name+" ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+	t.Cleanup(func() { _, _ = connect(t, url).Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	if _, _, err := postgres.Migrate(t.Context(), postgres.Options{URL: u.String()}); err == nil {
+		t.Error("a schema was made in a database that is not UTF-8")
+	}
+}
+
 // The roles of docs/operating.md: one that owns the schema, and one that
 // serves and can neither change it nor read anything else.
 //
@@ -106,11 +122,11 @@ func TestTheRoleThatServesOwnsNothing(t *testing.T) {
 		}
 	})
 	as := func(role, password string) string {
-		u, err := url.Parse(admin)
+		u, err := neturl.Parse(admin)
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.User = url.UserPassword(role, password)
+		u.User = neturl.UserPassword(role, password)
 		return u.String()
 	}
 	// Before there is a schema, the role that serves can neither find nor make one.

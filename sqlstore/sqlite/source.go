@@ -105,17 +105,13 @@ func scanKey(rows *sql.Rows) (k keyring.Record, err error) {
 
 // serviceRecords returns all services, in the order of their names.
 func (s *Store) serviceRecords(ctx context.Context) ([]service.Record, error) {
-	directory, ok := any(s).(service.Directory)
-	if !ok {
-		return nil, nil
-	}
-	all, err := directory.Services(ctx)
+	all, err := s.Services(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var records []service.Record
 	for i := range all {
-		record, err := directory.Service(ctx, all[i].Name)
+		record, err := s.Service(ctx, all[i].Name)
 		if err != nil {
 			return nil, err
 		}
