@@ -2,9 +2,11 @@ package archtest
 
 import (
 	"go/ast"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -214,8 +216,6 @@ func TestNoOpenEndsInTheTree(t *testing.T) {
 
 // dependencies are the modules that may be required directly; docs/decisions
 // says why each is there.
-//
-// Rows: 194
 var dependencies = []string{
 	"github.com/BurntSushi/toml",
 	"github.com/alecthomas/kong",
@@ -238,6 +238,7 @@ var dependencies = []string{
 	"pgregory.net/rapid",
 }
 
+// Rows: 194, 199
 func TestDependenciesAreTheChosenOnes(t *testing.T) {
 	cmd := exec.Command("go", "list", "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all")
 	cmd.Dir = root(t)
@@ -252,6 +253,32 @@ func TestDependenciesAreTheChosenOnes(t *testing.T) {
 	for _, module := range got {
 		if !slices.Contains(dependencies, module) {
 			t.Errorf("%s is required but not among the chosen dependencies", module)
+		}
+	}
+}
+
+// The oldest Go that every module allows has the mends that Pawl rests on:
+// cross-origin protection (1.25.1) and strict chunks (1.24.2, CVE-2025-22871).
+//
+// Rows: 199
+func TestOldGoIsRefused(t *testing.T) {
+	oldest := "go1.25.1"
+	files, err := exec.Command("git", "-C", root(t), "ls-files", "*go.mod").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(string(files))
+	if len(names) < 2 {
+		t.Fatalf("only %d modules found", len(names))
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(root(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		directive := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(text)
+		if directive == nil || version.Compare("go"+string(directive[1]), oldest) < 0 {
+			t.Errorf("%s allows a Go older than %s", name, oldest)
 		}
 	}
 }
