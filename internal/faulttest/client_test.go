@@ -157,7 +157,7 @@ func (c *client) renewAs(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if c.generation != before+1 && !(c.w.behind.Load() && c.generation == before) {
+	if c.generation != before+1 && !(c.w.repeats.Load() && c.generation == before) {
 		return fmt.Errorf("%s renewed generation %d and got %d", c.name, before, c.generation)
 	}
 	c.w.count.renewed.Add(1)

@@ -76,6 +76,7 @@ func TestDiskIsFull(t *testing.T) {
 	w.populate(12, 16, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
+	visitors := w.admit(2, "visitor")
 	newcomer := &client{w: w, name: "newcomer"}
 	filler := filepath.Join(dir, "filler")
 	w.during(func() {
@@ -101,13 +102,14 @@ func TestDiskIsFull(t *testing.T) {
 			_, _ = conn.Exec(ctx, "SELECT pg_logical_emit_message(false, '', repeat('x', 10000000))")
 			return false
 		})
-		w.without(ctx)
+		w.without(ctx, visitors)
 		w.must(os.Remove(filler))
 		w.cluster.Kill() // if it has not ended itself
 		w.cluster.Start()
 		w.renewals(100)
 	})
 	w.must(newcomer.signIn(ctx))
+	w.honest = append(w.honest, append(visitors, newcomer)...)
 	w.afterwards()
 }
 

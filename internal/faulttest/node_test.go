@@ -22,6 +22,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// What the command is made of: when that changes, these tests have to run
+	// again, which the tool does not know of a command that they build.
+	_ "github.com/pawlauth/pawl/server"
 )
 
 // What the nodes are told, and what their proxy would tell them.
@@ -145,6 +149,9 @@ func (w *world) addNode(store string, args ...string) *node {
 	w.nodes = append(w.nodes, n)
 	w.t.Cleanup(func() {
 		n.end()
+		if n.printed("DATA RACE") {
+			w.t.Errorf("node %s: the race detector found something", n.name)
+		}
 		if w.t.Failed() {
 			w.t.Logf("the log of node %s ends:\n%s", n.name, n.output())
 		}

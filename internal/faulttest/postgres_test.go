@@ -120,6 +120,31 @@ func TestConnectionsAreCutUnderLoad(t *testing.T) {
 	w.afterwards()
 }
 
+// By the default policy too, where a session turns once in a while: its rows are
+// made old again and again, which also gets in the way of those who renew.
+//
+// Rows: 94, 114, A96
+func TestConnectionsAreCutByTheDefaultPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	proxies := []*pgtest.Proxy{w.proxied(), w.proxied()}
+	w.populate(16, 12, 0)
+	w.repeats.Store(true)
+	before := w.sql("SELECT sum(generation) FROM pawl.sessions")
+	w.during(func() {
+		for i := range 60 {
+			w.renewals(20)
+			w.sql("UPDATE pawl.sessions SET rotated_at = rotated_at - interval '80 s' WHERE ended_at IS NULL")
+			proxies[i%2].Cut()
+		}
+		w.renewals(100)
+	})
+	w.afterwards()
+	if turned := w.sql("SELECT sum(generation) - " + before + " > 100 FROM pawl.sessions"); turned != "t" {
+		t.Error("hardly a session turned")
+	}
+}
+
 // A renewal whose commit nobody was told of, and one that never reached the
 // database, both go on when they are tried again: at the same node or at
 // another, to the one generation that comes next.

@@ -34,13 +34,14 @@ type world struct {
 	http    *http.Client
 	ledger  ledger
 	count   counts
-	behind  atomic.Bool // the store may have lost its last write
+	repeats atomic.Bool // a renewal may bring the generation that it was asked with
 	refuses atomic.Bool // access tokens may be refused, for an operator's reason
 
 	honest  []*client
 	leavers []*client // sign out one after the other
 	left    []*client // whose sign-out was acknowledged
 	robbed  []robbery
+	arrived []*client // owned by arrive while it runs
 }
 
 // A robbery is a session and an old token of it that somebody copied.
@@ -154,9 +155,11 @@ func (w *world) during(failure func()) {
 	w.leavers = nil
 	left := make(chan *client, len(leaving))
 	group.Go(func() { w.leave(leaving, left, stop) })
+	group.Go(func() { w.arrive(stop) })
 	failure()
 	stopped()
 	close(left)
+	w.honest, w.arrived = append(w.honest, w.arrived...), nil
 	for c := range left {
 		w.left = append(w.left, c)
 	}
@@ -186,6 +189,29 @@ func (c *client) live(t *testing.T, stop <-chan struct{}) {
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
+	}
+}
+
+// maxArrivals keeps users below the number of sessions that ends the oldest.
+const maxArrivals = 10
+
+// arrive signs in one client after the other, until it is told to stop. Each
+// tries until it is in.
+func (w *world) arrive(stop <-chan struct{}) {
+	for i := range maxArrivals {
+		select {
+		case <-stop:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		c := &client{w: w, name: fmt.Sprintf("newcomer %d", i), cookie: i%2 == 1, at: i}
+		ctx, cancel := context.WithTimeout(context.Background(), longest)
+		if err := c.signIn(ctx); err != nil {
+			w.t.Error(err)
+		} else {
+			w.arrived = append(w.arrived, c)
+		}
+		cancel()
 	}
 }
 
