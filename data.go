@@ -79,11 +79,6 @@ func OpenData(ctx context.Context, place Place, create bool) (*Data, error) {
 	if err := place.validate(); err != nil {
 		return nil, err
 	}
-	if create && place.Directory != "" {
-		if err := os.MkdirAll(place.Directory, 0o700); err != nil {
-			return nil, fmt.Errorf("create data directory: %w", err)
-		}
-	}
 	// Who can replace files can replace keys.
 	if info, err := os.Stat(place.Directory); err == nil && info.Mode().Perm()&0o022 != 0 {
 		return nil, fmt.Errorf("%s has mode %v: %w", place.Directory, info.Mode(), ErrOpenDirectory)
@@ -92,7 +87,7 @@ func OpenData(ctx context.Context, place Place, create bool) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	master, err := masterFor(ctx, store, place.masterKey())
+	master, err := place.master(ctx, store, create)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -105,8 +100,13 @@ func (p Place) open(ctx context.Context, create bool) (sqlstore.Store, error) {
 		return p.openShared(ctx, create)
 	}
 	path, err := p.file()
-	if err != nil && !create {
-		return nil, err
+	if err != nil {
+		if !create {
+			return nil, err
+		}
+		if err := p.makeDirectory(); err != nil {
+			return nil, err
+		}
 	}
 	return sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
 }
@@ -139,19 +139,28 @@ func (p Place) openShared(ctx context.Context, create bool) (sqlstore.Store, err
 // ErrOpenDirectory says that others may write into the data directory.
 var ErrOpenDirectory = errors.New("others may write there; chmod it to 0700")
 
-// masterFor reads the master key, and makes one only for data without keys. A
-// master key that does not belong to the data is refused before anything is
-// done with it.
-func masterFor(ctx context.Context, store keyring.Store, path string) (*keyring.Master, error) {
+// master reads the master key, and with create makes one, but only for data
+// without keys. A master key that does not belong to the data is refused before
+// anything is done with it.
+func (p Place) master(ctx context.Context, store keyring.Store, create bool) (*keyring.Master, error) {
 	// The keys are read before the file is looked for: another process that
 	// starts first makes the file, then the keys.
 	records, _, err := store.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	path := p.masterKey()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if len(records) > 0 {
+		switch {
+		case len(records) > 0:
 			return nil, fmt.Errorf("%s is missing: %w", path, keyring.ErrWrongMaster)
+		case !create:
+			return nil, fmt.Errorf("%s is missing: %w", path, ErrNoData)
+		}
+		if p.MasterKeyFile == "" {
+			if err := p.makeDirectory(); err != nil {
+				return nil, err
+			}
 		}
 		if err := makeMaster(path); err != nil {
 			return nil, err
@@ -162,6 +171,14 @@ func masterFor(ctx context.Context, store keyring.Store, path string) (*keyring.
 		return nil, err
 	}
 	return master, master.Opens(records)
+}
+
+// makeDirectory makes the data directory if it is not there.
+func (p Place) makeDirectory() error {
+	if err := os.MkdirAll(p.Directory, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
+	}
+	return nil
 }
 
 // Close closes the database.
