@@ -28,6 +28,12 @@ import (
 // Leeway is how far the clocks of two nodes may be apart.
 const Leeway = 5 * time.Second
 
+// What is taken for options that are left out.
+const (
+	DefaultStale      = time.Minute
+	DefaultKeepEvents = 90 * 24 * time.Hour
+)
+
 // Bounds that no deployment has needed to change.
 const (
 	storeTimeout   = 5 * time.Second  // for one batch of renewals
@@ -89,13 +95,13 @@ type Options struct {
 
 	// Stale is how long the ends of sessions may be unknown to this node, because
 	// the store does not answer, before it refuses every access token: 5 s to an
-	// hour; zero: one minute.
+	// hour; zero: [DefaultStale].
 	Stale time.Duration
 	// DangerouslyAcceptStale has it go on accepting them: whoever can keep a
 	// node from its store then keeps ended sessions alive there, each until its
 	// access token expires.
 	DangerouslyAcceptStale bool
-	// KeepEvents is how long events are kept, from a day; zero: 90 days.
+	// KeepEvents is how long events are kept, from a day; zero: [DefaultKeepEvents].
 	KeepEvents time.Duration
 
 	// DangerouslyPlainServices lets services of other machines call in plain
@@ -142,8 +148,8 @@ func (o Options) withDefaults() Options {
 		o.Prefix = "/auth"
 	}
 	o.Home = cmp.Or(o.Home, "/")
-	o.Stale = cmp.Or(o.Stale, time.Minute)
-	o.KeepEvents = cmp.Or(o.KeepEvents, 90*24*time.Hour)
+	o.Stale = cmp.Or(o.Stale, DefaultStale)
+	o.KeepEvents = cmp.Or(o.KeepEvents, DefaultKeepEvents)
 	if o.Audience == "" && len(o.Origins) > 0 {
 		o.Audience = o.Origins[0]
 	}

@@ -247,19 +247,38 @@ func (c Config) Check(_ context.Context, log *slog.Logger) error {
 		return err
 	}
 	o := &p.options
-	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "policy", o.Policy.Name,
+	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "store", storeKind(o.Store), "policy", o.Policy.Name,
 		"access_ttl", o.Policy.AccessTTL, "turn_interval", o.Policy.TurnInterval, "settle", o.Policy.Settle,
 		"race_window", o.Policy.RaceWindow, "idle", o.Policy.IdleLimit, "absolute", o.Policy.AbsoluteLimit,
 		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies,
 		"signup", o.AllowSignup, "min_password", o.PasswordLength(), "max_sessions", cmp.Or(o.MaxSessions, httpapi.DefaultMaxSessions),
+		"stale", stale(o), "keep_events", cmp.Or(o.KeepEvents, pawl.DefaultKeepEvents),
 		"home", o.Home, "brand", o.Brand.Name, "listen", p.listen, "ops_listen", p.opsListen)
 	p.warn(log)
 	return nil
 }
 
+// storeKind does not tell the URL of a store: a password may be in it.
+func storeKind(url string) string {
+	if url == "" {
+		return "file"
+	}
+	return "postgres"
+}
+
+func stale(o *pawl.Options) string {
+	if o.DangerouslyAcceptStale {
+		return "never"
+	}
+	return cmp.Or(o.Stale, pawl.DefaultStale).String()
+}
+
 // warn tells what is allowed and probably not meant: without the address of
 // the client, attempts to sign in are counted as those of one network.
 func (p Plan) warn(log *slog.Logger) {
+	if p.options.DangerouslyAcceptStale {
+		log.Warn("without its store this node goes on accepting access tokens of sessions that were ended elsewhere; watch pawl_feed_age_seconds")
+	}
 	switch proxied := len(p.options.TrustedProxies) > 0; {
 	case p.dev || proxied:
 	case p.tls == nil:
