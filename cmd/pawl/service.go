@@ -26,7 +26,7 @@ type serviceCmd struct {
 
 type serviceAddCmd struct {
 	dataFlags
-	Name  string   `arg:"" help:"What it is called in events: letters, digits and dashes."`
+	Name  string   `arg:"" help:"What it is called in events: lower-case letters, digits and dashes, a letter first."`
 	Scope []string `required:"" placeholder:"SCOPE" help:"What it may do, once for each: ${scopes}."`
 }
 

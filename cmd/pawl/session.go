@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/pawlauth/pawl/server"
 	"github.com/pawlauth/pawl/session"
@@ -101,6 +102,9 @@ type sessionEndCmd struct {
 	Everyone bool   `help:"End all sessions of everybody instead."`
 }
 
+// onceMore says what an end of everything does to those who were too quick.
+var onceMore = fmt.Sprintf("Who signs in within the next %d seconds has to do it once more.", session.EpochMargin/time.Second)
+
 func (c *sessionEndCmd) Run(ctx context.Context, s *streams) error {
 	given := 0
 	for _, is := range []bool{c.ID != "", c.User != "", c.Everyone} {
@@ -123,7 +127,7 @@ func (c *sessionEndCmd) Run(ctx context.Context, s *streams) error {
 		if err := o.EndEveryone(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintln(s.out, "ended every session of everybody")
+		fmt.Fprintf(s.out, "ended every session of everybody\n%s\n", onceMore)
 		return nil
 	}
 	var which session.Selection
