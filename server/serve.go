@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"crypto/rand"
@@ -126,8 +127,16 @@ func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
 		io.WriteString(w, "ready\n")
 	})
 	mux.Handle("GET /metrics", m.handler())
-	mux.Handle("/v1/", p.ServiceAPI())
-	return mux
+	services := p.ServiceAPI()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not by the mux, which redirects what it tidies up: no credentials of a
+		// service are to follow it.
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			services.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func newServer(h http.Handler, log *slog.Logger, secured *tls.Config) *http.Server {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/pawlauth/pawl/serviceapi"
 	"github.com/pawlauth/pawl/session"
 )
 
@@ -92,33 +93,12 @@ func writeEvent(w io.Writer, cursor int64, e *session.Event) error {
 }
 
 func writeEventJSON(w io.Writer, cursor int64, e *session.Event) error {
-	line, err := json.Marshal(newEventJSON(cursor, e))
+	line, err := json.Marshal(serviceapi.NewEventDocument(cursor, e))
 	if err != nil {
 		return err
 	}
 	_, err = w.Write(append(line, '\n'))
 	return err
-}
-
-// eventJSON is an event for programs.
-type eventJSON struct {
-	Cursor     int64             `json:"cursor"`
-	Time       time.Time         `json:"time"`
-	Type       session.EventType `json:"type"`
-	Reason     string            `json:"reason,omitzero"`
-	User       string            `json:"user,omitzero"`
-	Session    string            `json:"session,omitzero"`
-	Generation uint32            `json:"generation,omitzero"`
-	Client     string            `json:"client,omitzero"`
-	Actor      string            `json:"actor,omitzero"`
-	Key        string            `json:"key,omitzero"`
-	Address    string            `json:"address,omitzero"`
-	Agent      string            `json:"user_agent,omitzero"`
-	Request    string            `json:"request,omitzero"`
-}
-
-func newEventJSON(cursor int64, e *session.Event) eventJSON {
-	return eventJSON{cursor, e.Time.UTC(), e.Type, e.Reason, e.UserID, e.Session, e.Generation, e.ClientID, e.Actor, e.Key, e.Address, e.UserAgent, e.RequestID}
 }
 
 type fsckCmd struct{ dataFlags }
@@ -158,7 +138,7 @@ func (c *fenceCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "fenced: ended %d sessions and withdrew every signing key\n", n)
+	fmt.Fprintf(s.out, "fenced: ended %d sessions and withdrew every signing key\n%s\n", n, onceMore)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/server"
+	"github.com/pawlauth/pawl/serviceapi"
 	"github.com/pawlauth/pawl/session"
 )
 
@@ -125,12 +126,12 @@ func (c *userDeleteCmd) Run(ctx context.Context, s *streams) error {
 // personJSON is the document that is exported. A change that is more than a new
 // member gets a new version.
 type personJSON struct {
-	Version  int           `json:"version"`
-	At       time.Time     `json:"exported_at"`
-	User     string        `json:"user"`
-	Account  *accountJSON  `json:"account"`
-	Sessions []sessionJSON `json:"sessions"`
-	Events   []eventJSON   `json:"events"`
+	Version  int                        `json:"version"`
+	At       time.Time                  `json:"exported_at"`
+	User     string                     `json:"user"`
+	Account  *accountJSON               `json:"account"`
+	Sessions []sessionJSON              `json:"sessions"`
+	Events   []serviceapi.EventDocument `json:"events"`
 }
 
 type accountJSON struct {
@@ -174,7 +175,7 @@ func newPersonJSON(p *server.Person, pseudonym func(session.ID) string) personJS
 		out.Sessions = append(out.Sessions, newSessionJSON(&p.Sessions[i], pseudonym))
 	}
 	for i := range p.Events {
-		out.Events = append(out.Events, newEventJSON(p.Events[i].Cursor, &p.Events[i].Event))
+		out.Events = append(out.Events, serviceapi.NewEventDocument(p.Events[i].Cursor, &p.Events[i].Event))
 	}
 	return out
 }

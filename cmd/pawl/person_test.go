@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pawlauth/pawl/serviceapi"
 )
 
 const canary = "Canary/7.3 (nobody has this browser)"
@@ -183,7 +185,7 @@ func TestSignInsMeetADeletion(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.pawl("user", "export", "--id", id)), &left); err != nil {
 		t.Fatal(err)
 	}
-	if left.Account != nil || len(left.Sessions) != 0 || slices.ContainsFunc(left.Events, func(e eventJSON) bool { return e.Type != "user_deleted" }) {
+	if left.Account != nil || len(left.Sessions) != 0 || slices.ContainsFunc(left.Events, func(e serviceapi.EventDocument) bool { return e.Type != "user_deleted" }) {
 		t.Errorf("left: %+v", left)
 	}
 	p.pawl("fsck")
