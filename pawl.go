@@ -239,6 +239,7 @@ type Pawl struct {
 	uses     *session.Confirmations
 	recorder *session.Recorder
 	revoked  *verify.Revoked
+	lost     verify.Endings // by the store, not written again yet; owned by follow
 	verifier *verify.Verifier
 	accounts *account.Accounts
 	services *service.Services

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/verify"
 )
 
 // How often each task runs.
@@ -148,13 +149,24 @@ func (p *paced) Append(ctx context.Context, events []session.Event) error {
 }
 
 // follow reads the feed of ended sessions, and writes again what the store has
-// lost of it.
+// lost of it, until that is written: the connections that a failover broke
+// still fail writes when reads have gone over to others.
 func (p *Pawl) follow(ctx context.Context) error {
 	lost, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, p.clock.now())
-	if err != nil || len(lost.Sessions) == 0 && lost.Epoch.IsZero() {
+	if err != nil {
 		return err
 	}
-	return p.engine.EndAgain(ctx, lost.Sessions, lost.Epoch)
+	if len(lost.Sessions) > 0 || !lost.Epoch.IsZero() {
+		p.lost = lost
+	}
+	if len(p.lost.Sessions) == 0 && p.lost.Epoch.IsZero() {
+		return nil
+	}
+	if err := p.engine.EndAgain(ctx, p.lost.Sessions, p.lost.Epoch); err != nil {
+		return err
+	}
+	p.lost = verify.Endings{}
+	return nil
 }
 
 // readFeed reads the whole feed for the first time. What sets the clock comes
