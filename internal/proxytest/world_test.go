@@ -57,15 +57,8 @@ type world struct {
 // newWorld starts everything, on loopback.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		if nginx = "/usr/sbin/nginx"; !exists(nginx) {
-			if os.Getenv("CI") == "true" {
-				t.Fatal("nginx is not installed")
-			}
-			t.Skip("nginx is not installed")
-		}
-	}
+	nginx := findNginx(t)
+	var err error
 	w := &world{t: t, data: filepath.Join(t.TempDir(), "data"), app: &application{}}
 	w.pawl, err = pawl.Open(t.Context(), pawl.Options{
 		Data: w.data, Origins: []string{origin}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
@@ -85,22 +78,24 @@ func newWorld(t *testing.T) *world {
 		handler.ServeHTTP(rw, r)
 	}), nil)
 	appAt := w.listen(w.app, w.app.wire)
-	w.startNginx(nginx, pawlAt, appAt)
-	w.client = &http.Client{
-		Timeout:       10 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DisableKeepAlives: true, TLSClientConfig: w.tls(),
-			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				to := w.https
-				if strings.HasSuffix(address, ":80") {
-					to = w.http
-				}
-				return (&net.Dialer{}).DialContext(ctx, "tcp", to)
-			},
-		},
-	}
+	dir := t.TempDir()
+	w.shipped(dir, "pawl.conf", "127.0.0.1:8080", pawlAt, "127.0.0.1:3000", appAt)
+	w.startNginx(nginx, dir)
 	return w
+}
+
+func findNginx(t *testing.T) string {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		if nginx = "/usr/sbin/nginx"; !exists(nginx) {
+			if os.Getenv("CI") == "true" {
+				t.Fatal("nginx is not installed")
+			}
+			t.Skip("nginx is not installed")
+		}
+	}
+	return nginx
 }
 
 func exists(path string) bool {
@@ -143,24 +138,37 @@ func (l wrapped) Accept() (net.Conn, error) {
 	return l.wrap(c), nil
 }
 
-// startNginx runs nginx with the shipped file. Only addresses and paths are
-// replaced, each of which must be there.
-func (w *world) startNginx(nginx, pawlAt, appAt string) {
+// shipped copies a file that Pawl ships. Only addresses and paths are replaced,
+// each of which must be there.
+func (w *world) shipped(dir, name string, pairs ...string) {
 	w.t.Helper()
-	text, err := os.ReadFile("../../docs/nginx/pawl.conf")
+	text, err := os.ReadFile(filepath.Join("../../docs/nginx", name))
 	w.must(err)
-	dir := w.t.TempDir()
+	conf := string(text)
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(conf, pairs[i]) {
+			w.t.Fatalf("docs/nginx/%s does not contain %q", name, pairs[i])
+		}
+		conf = strings.ReplaceAll(conf, pairs[i], pairs[i+1])
+	}
+	w.must(os.WriteFile(filepath.Join(dir, name), []byte(conf), 0o600))
+}
+
+// startNginx runs nginx with the files of a folder, of which pawl.conf gets its
+// addresses and a certificate here, and makes the client.
+func (w *world) startNginx(nginx, dir string) {
+	w.t.Helper()
 	w.https, w.http = freeAddress(w.t), freeAddress(w.t)
-	cert, key := w.certificate(dir)
+	cert, key, roots := certificate(w.t, dir, host)
+	w.roots = roots
+	text, err := os.ReadFile(filepath.Join(dir, "pawl.conf"))
+	w.must(err)
 	conf := string(text)
 	for old, now := range map[string]string{
-		"127.0.0.1:8080":                 pawlAt,
-		"127.0.0.1:3000":                 appAt,
-		"listen 443 ":                    "listen " + w.https + " ",
-		"listen 80;":                     "listen " + w.http + ";",
-		"/etc/ssl/app.example.com.crt":   cert,
-		"/etc/ssl/app.example.com.key":   key,
-		"ssl_protocols       TLSv1.2 TL": "ssl_protocols       TLSv1.2 TL", // is said
+		"listen 443 ":                  "listen " + w.https + " ",
+		"listen 80;":                   "listen " + w.http + ";",
+		"/etc/ssl/app.example.com.crt": cert,
+		"/etc/ssl/app.example.com.key": key,
 	} {
 		if !strings.Contains(conf, old) {
 			w.t.Fatalf("docs/nginx/pawl.conf does not contain %q", old)
@@ -172,13 +180,13 @@ events {}
 http {
 	access_log off;
 	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-	include %[1]s/pawl.conf;
+	include %[1]s/*.conf;
 }
 `, dir)
 	w.must(os.WriteFile(filepath.Join(dir, "pawl.conf"), []byte(conf), 0o600))
-	w.must(os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(main), 0o600))
+	w.must(os.WriteFile(filepath.Join(dir, "main"), []byte(main), 0o600))
 	log := &lockedBuffer{}
-	cmd := exec.Command(nginx, "-p", dir, "-e", "stderr", "-c", filepath.Join(dir, "nginx.conf"))
+	cmd := exec.Command(nginx, "-p", dir, "-e", "stderr", "-c", filepath.Join(dir, "main"))
 	cmd.Stderr, cmd.Stdout = log, log
 	w.must(cmd.Start())
 	w.t.Cleanup(func() {
@@ -192,11 +200,25 @@ http {
 		c, err := net.Dial("tcp", w.https)
 		if err == nil {
 			c.Close()
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			w.t.Fatalf("nginx does not listen: %v\n%s", err, log.String())
 		}
+	}
+	w.client = &http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DisableKeepAlives: true, TLSClientConfig: w.tls(),
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				to := w.https
+				if strings.HasSuffix(address, ":80") {
+					to = w.http
+				}
+				return (&net.Dialer{}).DialContext(ctx, "tcp", to)
+			},
+		},
 	}
 }
 
@@ -210,25 +232,32 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// certificate makes one for the host, good for an hour.
-func (w *world) certificate(dir string) (certFile, keyFile string) {
-	w.t.Helper()
+// certificate makes one for a name, good for an hour, and the pool that trusts
+// it.
+func certificate(t *testing.T, dir, name string) (certFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	w.must(err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+	must(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	w.must(err)
+	must(err)
 	parsed, err := x509.ParseCertificate(der)
-	w.must(err)
-	w.roots = x509.NewCertPool()
-	w.roots.AddCert(parsed)
+	must(err)
+	roots = x509.NewCertPool()
+	roots.AddCert(parsed)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
-	w.must(err)
-	certFile, keyFile = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	w.must(os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	w.must(os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	return certFile, keyFile
+	must(err)
+	certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
+	must(os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	must(os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	return certFile, keyFile, roots
 }
 
 func (w *world) tls(protocols ...string) *tls.Config {
@@ -255,18 +284,28 @@ type answer struct {
 // written as "Name: value".
 func (w *world) do(method, target, body string, headers ...string) answer {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), method, origin+target, strings.NewReader(body))
+	a, err := w.try(method, target, body, headers...)
 	w.must(err)
+	return a
+}
+
+// try is do from any goroutine.
+func (w *world) try(method, target, body string, headers ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(w.t.Context(), method, origin+target, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header[name] = append(req.Header[name], value) // as it is written
 	}
 	resp, err := w.client.Do(req)
-	w.must(err)
+	if err != nil {
+		return answer{}, err
+	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	w.must(err)
-	return answer{resp, string(text)}
+	return answer{resp, string(text)}, err
 }
 
 // signIn signs in through nginx and returns the Cookie header of the session
