@@ -92,7 +92,7 @@ func (c *serviceRemoveCmd) Run(ctx context.Context, s *streams) error {
 		return nil
 	}
 	if err := o.RemoveService(ctx, c.Name); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", quote(c.Name), err)
 	}
 	fmt.Fprintf(s.out, "removed %s\n", c.Name)
 	return nil
