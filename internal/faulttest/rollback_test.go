@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/session"
 )
 
 // anyOf is a URL of several servers, of which the one that takes writes counts.
@@ -94,12 +96,14 @@ func TestStandbyIsPromotedWithoutTheLastWrites(t *testing.T) {
 		w.must(c.use(ctx))
 	}
 	w.repeats.Store(false)
+	// A node that did not notice that the database was away reads the whole feed
+	// all the same, every ten seconds.
 	for _, c := range leavers {
-		eventually(t, 5*time.Second, "the end of "+c.name+" is written again", func() bool {
+		eventually(t, 15*time.Second, "the end of "+c.name+" is written again", func() bool {
 			return w.field(c, "end_reason") == "forgotten"
 		})
 	}
-	eventually(t, 5*time.Second, "the thief's victim is ended again", func() bool { return w.field(caught.owner, "end_reason") == "forgotten" })
+	eventually(t, 15*time.Second, "the thief's victim is ended again", func() bool { return w.field(caught.owner, "end_reason") == "forgotten" })
 	// A node that was not there has it from the store.
 	w.addNode(both, "--strict")
 	// This thief gets ahead of the owner: he holds what the store thinks is newest.
@@ -260,7 +264,8 @@ func TestDumpIsRestoredAndFenced(t *testing.T) {
 		w.refused(ctx, h.c, h.t)
 	}
 	w.honest, w.leavers, w.robbed, w.left = nil, nil, nil, nil
-	// The epoch lies up to two seconds ahead.
+	// The epoch lies up to two seconds ahead, so nobody could stay who came before.
+	time.Sleep(session.EpochMargin)
 	var again *client
 	eventually(t, 10*time.Second, "who signs in again is in", func() bool {
 		again = w.admit(1, "again")[0]

@@ -163,8 +163,8 @@ func (w *world) during(failure func()) {
 	for c := range left {
 		w.left = append(w.left, c)
 	}
-	w.t.Logf("%d renewals, %d answers 503, %d requests without an answer, %d of %d sign-outs acknowledged", w.count.renewed.Load(),
-		w.count.unavailable.Load(), w.count.unanswered.Load(), len(w.left), len(w.left)+len(w.leavers))
+	w.t.Logf("%d renewals, %d answers 503, %d requests without an answer, %d sign-outs acknowledged", w.count.renewed.Load(),
+		w.count.unavailable.Load(), w.count.unanswered.Load(), len(w.left))
 }
 
 // longest is how long an honest client may have to try, whatever happens.
