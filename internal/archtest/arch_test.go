@@ -21,7 +21,7 @@ var ladder = []string{
 	"account", "account/accounttest",
 	"service", "service/servicetest",
 	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "cmd/pawl",
-	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly",
+	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly", "examples/handoff",
 	"internal/archtest", "internal/browsertest", "internal/faulttest", "internal/opstest", "internal/pgtest", "internal/proxytest",
 }
 
