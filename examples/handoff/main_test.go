@@ -43,7 +43,7 @@ func field(t *testing.T, a visitor.Answer, name string) string {
 // A person signs in by the page of a program that Pawl knows nothing of but its
 // name, without a line of script, and no token passes through that program.
 //
-// Rows: 128, 147
+// Rows: 128, A97
 func TestHandoff(t *testing.T) {
 	v := visit(t)
 	a := v.Open("/")
@@ -70,7 +70,7 @@ func TestHandoff(t *testing.T) {
 // Somebody who signs in as himself cannot have another's browser redeem his
 // code, which would sign the other in as him.
 //
-// Rows: 128
+// Rows: A97
 func TestACodeIsForTheBrowserThatBegan(t *testing.T) {
 	v := visit(t)
 	v.Open("/")

@@ -194,7 +194,7 @@ func (a answer) said() string {
 // While nodes are killed, started and cut off from the database, one at a time,
 // nobody behind nginx notices.
 //
-// Rows: 94, 152, A96
+// Rows: 94, A96
 func TestNodesBehindNginx(t *testing.T) {
 	w, nodes, ways := newNodes(t)
 	var visitors []*visitor
@@ -245,8 +245,6 @@ func TestNodesBehindNginx(t *testing.T) {
 }
 
 // nginx gives tokens to nobody but a node.
-//
-// Rows: 114
 func TestNginxChecksWhoTheNodesAre(t *testing.T) {
 	w, nodes, _ := newNodes(t)
 	if a := w.do("GET", "/auth/session", ""); a.StatusCode != http.StatusUnauthorized {
