@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -129,13 +130,16 @@ func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
 	mux.Handle("GET /metrics", m.handler())
 	services := p.ServiceAPI()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not by the mux, which redirects what it tidies up: no credentials of a
-		// service are to follow it.
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/"):
 			services.ServeHTTP(w, r)
-			return
+		// The mux would redirect what it tidies up, and the credentials of a
+		// service would follow.
+		case r.URL.Path != path.Clean(r.URL.Path):
+			http.NotFound(w, r)
+		default:
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	})
 }
 
@@ -179,10 +183,19 @@ func serveAll(ctx context.Context, log *slog.Logger, all ...served) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	// Together: what hangs on one listener keeps no stream on another one open.
+	stopped := make(chan error, len(all))
 	for _, s := range all {
-		if stop := s.server.Shutdown(drain); stop != nil {
-			err = errors.Join(err, stop, s.server.Close())
-		}
+		go func() {
+			stop := s.server.Shutdown(drain)
+			if stop != nil {
+				stop = errors.Join(stop, s.server.Close())
+			}
+			stopped <- stop
+		}()
+	}
+	for range all {
+		err = errors.Join(err, <-stopped)
 	}
 	return err
 }
