@@ -9,7 +9,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ func newFloor(ctx context.Context, h *herd) (_ *floor, err error) {
 	if _, f.key, err = ed25519.GenerateKey(rand.Reader); err != nil {
 		return nil, err
 	}
-	f.db, err = sql.Open("sqlite", "file:"+filepath.Join(h.dir, "pawl.db")+
+	f.db, err = sql.Open("sqlite", "file:"+h.file()+
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=cache_size(-32768)")
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/bench/load/renewal"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
@@ -19,6 +20,7 @@ import (
 
 const (
 	audience  = "https://api.example"
+	origin    = "https://app.example"
 	appClient = "app"
 	perUser   = 4 // sessions of each user
 	leeway    = 5 * time.Second
@@ -31,10 +33,10 @@ func strict() (session.Policy, error) {
 	return p.MakeStrict(), err
 }
 
-// A herd is a data directory with sessions, each with its newest refresh
-// token.
+// A herd is a store with sessions, each with its newest refresh token.
 type herd struct {
-	dir      string
+	place    pawl.Place
+	audience string // of the sessions
 	data     *pawl.Data
 	ring     *keyring.Ring
 	sessions []session.ID
@@ -45,7 +47,7 @@ type herd struct {
 // newHerd makes the directory with n sessions of each of the transports.
 func newHerd(ctx context.Context, dir string, n int, transports ...session.Transport) (*herd, error) {
 	all := n * len(transports)
-	h := &herd{dir: dir, tokens: newSlab(all), sessions: make([]session.ID, all)}
+	h := &herd{place: pawl.Place{Directory: dir}, audience: audience, tokens: newSlab(all), sessions: make([]session.ID, all)}
 	if err := h.open(ctx); err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func (h *herd) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.data, err = pawl.OpenData(ctx, pawl.Place{Directory: h.dir}, true); err != nil {
+	if h.data, err = pawl.OpenData(ctx, h.place, true); err != nil {
 		return err
 	}
 	h.ring, err = keyring.Open(ctx, h.data.Store, h.data.Master, keyring.Options{Algorithm: keyring.EdDSA,
@@ -81,9 +83,12 @@ func (h *herd) reopen(ctx context.Context, between func() error) error {
 	return h.open(ctx)
 }
 
+// file is the path of a database that is a file.
+func (h *herd) file() string { return filepath.Join(h.place.Directory, "pawl.db") }
+
 // bytes is the size of the database; take it while it is closed.
 func (h *herd) bytes() (int64, error) {
-	info, err := os.Stat(filepath.Join(h.dir, "pawl.db"))
+	info, err := os.Stat(h.file())
 	if err != nil {
 		return 0, err
 	}
@@ -95,10 +100,6 @@ func userID(n int) string { return fmt.Sprintf("u_%026d", n) }
 // fill stores the sessions, many at once so that they share transactions. What
 // is stored is what a login would store; nothing is signed.
 func (h *herd) fill(ctx context.Context, n int, transports []session.Transport) error {
-	p, err := strict()
-	if err != nil {
-		return err
-	}
 	codec := token.NewRefreshCodec(h.data.Master.RefreshKeys()...)
 	stride := strideOf(len(h.sessions))
 	return inParallel(128, len(h.sessions), func(r int) error {
@@ -109,13 +110,9 @@ func (h *herd) fill(ctx context.Context, n int, transports []session.Transport) 
 			}
 		}
 		i := r * stride % len(h.sessions)
-		now := time.Now()
-		row := session.Row{
-			ID: token.NewID(), Salt: token.Salt(token.NewID()), Key: h.data.Master.Current(), UserID: userID(r / perUser),
-			ClientID: appClient, Audience: audience, Scope: "profile orders:read", Generation: 1, RotatedAt: now,
-			CreatedAt: now, AuthTime: now, Methods: []string{"pwd"}, AbsoluteEnd: now.Add(p.AbsoluteLimit),
-			IdleLimit: p.IdleLimit, Transport: transports[i/n], Remembered: true, UserAgent: userAgent,
-			Address: "192.0.2.0/24", LastSeen: now.Truncate(time.Hour),
+		row, err := h.row(userID(r/perUser), transports[i/n])
+		if err != nil {
+			return err
 		}
 		if err := h.data.Store.Create(ctx, row); err != nil {
 			return err
@@ -125,6 +122,19 @@ func (h *herd) fill(ctx context.Context, n int, transports []session.Transport) 
 		h.tokens.set(i, raw.Reveal())
 		return err
 	})
+}
+
+// row is a session that begins now.
+func (h *herd) row(user string, transport session.Transport) (session.Row, error) {
+	p, err := strict()
+	now := time.Now()
+	return session.Row{
+		ID: token.NewID(), Salt: token.Salt(token.NewID()), Key: h.data.Master.Current(), UserID: user,
+		ClientID: appClient, Audience: h.audience, Scope: "profile orders:read", Generation: 1, RotatedAt: now,
+		CreatedAt: now, AuthTime: now, Methods: []string{"pwd"}, AbsoluteEnd: now.Add(p.AbsoluteLimit),
+		IdleLimit: p.IdleLimit, Transport: transport, Remembered: true, UserAgent: userAgent,
+		Address: "192.0.2.0/24", LastSeen: now.Truncate(time.Hour),
+	}, err
 }
 
 // strideOf returns a step that visits all of n before it visits one again.
@@ -172,7 +182,7 @@ func (h *herd) engine(store session.Store, record func(session.Event)) (*session
 	if err != nil {
 		return nil, err
 	}
-	return session.New(session.Options{Store: store, Policy: p, Issuer: "https://app.example",
+	return session.New(session.Options{Store: store, Policy: p, Issuer: origin,
 		Codec: token.NewRefreshCodec(h.data.Master.RefreshKeys()...), Key: h.data.Master.Current(),
 		Signer: func() token.Signer { return h.ring.Signer() }, Pseudonym: h.data.Master.Pseudonyms(),
 		Record: record, Timeout: 5 * time.Second, MaxQueue: 4096})
@@ -185,7 +195,7 @@ func (h *herd) renew(ctx context.Context, engines []*session.Engine, d time.Dura
 	if len(h.next) < workers {
 		h.next = make([]int, workers)
 	}
-	counts, errs := make([]int, workers), make([]error, workers)
+	took, errs := make([]renewal.Histogram, workers), make([]error, workers)
 	var wg sync.WaitGroup
 	cpu, start := spent(), time.Now()
 	for w := range workers {
@@ -197,16 +207,16 @@ func (h *herd) renew(ctx context.Context, engines []*session.Engine, d time.Dura
 					continue
 				}
 				h.next[w]++
+				begun := time.Now()
 				errs[w] = h.renewOne(ctx, engines[w], i)
-				counts[w]++
+				took[w].Add(time.Since(begun))
 			}
 		})
 	}
 	wg.Wait()
 	out := sample{wall: time.Since(start), cpu: spent() - cpu}
-	for _, n := range counts {
-		out.ops += n
-	}
+	out.took = merged(took)
+	out.ops = int(out.took.Count())
 	return out, errors.Join(errs...)
 }
 

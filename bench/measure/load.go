@@ -12,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pawlauth/pawl/bench/load/cputime"
+	"github.com/pawlauth/pawl/bench/load/renewal"
 )
 
 // A connection speaks HTTP/1.1 by hand, so that the generator costs little
@@ -124,11 +127,11 @@ func (g *generator) close() error {
 // run sends requests for the given time. The sample's processor time is the
 // server's.
 func (g *generator) run(d time.Duration) (sample, error) {
-	before, err := g.server.spent()
+	meter, err := cputime.Start(g.server.counted())
 	if err != nil {
 		return sample{}, err
 	}
-	took, errs := make([][]time.Duration, len(g.connections)), make([]error, len(g.connections))
+	took, errs := make([]renewal.Histogram, len(g.connections)), make([]error, len(g.connections))
 	start := time.Now()
 	var wg sync.WaitGroup
 	for w, c := range g.connections {
@@ -137,16 +140,25 @@ func (g *generator) run(d time.Duration) (sample, error) {
 				g.write(w, c)
 				sent := time.Now()
 				if errs[w] = c.exchange(); errs[w] == nil {
-					took[w] = append(took[w], time.Since(sent))
+					took[w].Add(time.Since(sent))
 					errs[w] = g.take(w, c)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	out := sample{wall: time.Since(start), took: slices.Concat(took...)}
-	after, err := g.server.spent()
-	out.cpu, out.ops = after-before, len(out.took)
-	slices.Sort(out.took)
+	out := sample{wall: time.Since(start), took: merged(took)}
+	used, err := meter.Read()
+	if err == nil {
+		out.cpu, out.ops = used.Processes[0].CPU, int(out.took.Count())
+	}
 	return out, errors.Join(append(errs, err)...)
+}
+
+func merged(parts []renewal.Histogram) *renewal.Histogram {
+	all := new(renewal.Histogram)
+	for i := range parts {
+		all.Merge(&parts[i])
+	}
+	return all
 }

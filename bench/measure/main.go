@@ -7,7 +7,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	pawlserver "github.com/pawlauth/pawl/server"
@@ -26,23 +29,76 @@ type plan struct {
 	dir      string        // for databases; empty when it begins
 	each     time.Duration // of one side in one round
 	rounds   int
-	workers  int    // requests at once
-	sessions int    // of the large database
-	small    int    // of the small one
-	patience int    // rounds more, to find quiet ones
-	profile  string // directory
-	servers  []*server
+	patience int           // rounds more, to find quiet ones
+	profile  string        // directory
+	soak     time.Duration // how long dead rows are watched
+	ends     int           // sessions that end to see when that is known elsewhere
+	stage    testing.TB    // of the section that runs
+	size
 }
 
-// sections in the order in which they run.
-var sections = []struct {
+// A size is how much a section has to do.
+type size struct {
+	workers  int // requests at once
+	small    int // sessions of the small database
+	sessions int // of the large one
+}
+
+// given overrides what is not 0.
+func (s size) given(by size) size {
+	return size{cmp.Or(by.workers, s.workers), cmp.Or(by.small, s.small), cmp.Or(by.sessions, s.sessions)}
+}
+
+// A section has a size unless it is told another.
+type section struct {
 	name string
 	run  func(context.Context, *plan) error
-}{
-	{"micro", micro},
-	{"engine", renewals},
-	{"http", overHTTP},
-	{"scale", scale},
+	size size
+}
+
+// sections in the order in which they run. Those on PostgreSQL, whose names
+// begin with it, run if they are asked for.
+var sections = []section{
+	{"micro", micro, size{64, 1000, 1_000_000}},
+	{"engine", renewals, size{64, 1000, 1_000_000}},
+	{"http", overHTTP, size{64, 1000, 1_000_000}},
+	{"scale", scale, size{64, 1000, 1_000_000}},
+	{"pgengine", pgEngine, size{256, 20_000, 20_000}},
+	{"pghttp", pgHTTP, size{64, 20_000, 20_000}},
+	{"pgnodes", pgNodes, size{64, 20_000, 20_000}},
+	{"pgfeed", pgFeed, size{4, 1000, 1000}},
+	{"pgsoak", pgSoak, size{256, 100_000, 100_000}},
+	{"pgscale", pgScale, size{256, 1_000_000, 10_000_000}},
+}
+
+const (
+	sharedPrefix = "pg"
+	sharedAll    = "postgres" // all of them
+)
+
+// choose returns the sections with the names, or those without PostgreSQL.
+func choose(names string) ([]section, error) {
+	wanted := strings.Split(names, ",")
+	var chosen []section
+	for _, s := range sections {
+		if own := strings.HasPrefix(s.name, sharedPrefix); slices.Contains(wanted, s.name) || own && slices.Contains(wanted, sharedAll) || names == "" && !own {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, name := range wanted {
+		if names != "" && name != sharedAll && !slices.ContainsFunc(chosen, func(s section) bool { return s.name == name }) {
+			return nil, fmt.Errorf("section %q is unknown; use some of %s", name, known())
+		}
+	}
+	return chosen, nil
+}
+
+func known() string {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ") + ", or " + sharedAll + " for all that begin with " + sharedPrefix
 }
 
 func main() {
@@ -57,43 +113,46 @@ func main() {
 }
 
 func run(args []string, out io.Writer) (err error) {
-	var names []string
-	for _, s := range sections {
-		names = append(names, s.name)
-	}
 	p := &plan{out: out}
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
 	flags.SetOutput(out)
 	seconds := flags.Float64("seconds", 1, "`time` of one side in one round")
 	flags.IntVar(&p.rounds, "rounds", 5, "`number` of rounds, in each of which every side has its turn")
 	flags.IntVar(&p.patience, "patience", 0, "`number` of rounds more to run while others use the machine; the quietest are kept")
-	flags.IntVar(&p.workers, "workers", 64, "`number` of requests at once")
-	flags.IntVar(&p.sessions, "sessions", 1_000_000, "`number` of sessions in the large database")
-	flags.IntVar(&p.small, "small", 1000, "`number` of sessions in the small database")
+	var given size
+	flags.IntVar(&given.workers, "workers", 0, "`number` of requests at once; 0: as each section has it")
+	flags.IntVar(&given.sessions, "sessions", 0, "`number` of sessions in the large database; 0: as each section has it, 1,000,000, with PostgreSQL 10,000,000")
+	flags.IntVar(&given.small, "small", 0, "`number` of sessions in the small database; 0: as each section has it, 1000, with PostgreSQL up to 1,000,000")
+	flags.DurationVar(&p.soak, "soak", time.Minute, "`time` for which dead rows are watched (pgsoak)")
+	flags.IntVar(&p.ends, "ends", 200, "`number` of sessions that end (pgfeed)")
 	flags.StringVar(&p.profile, "profile", "", "`directory` for CPU profiles of renewals; empty: none are made")
-	only := flags.String("only", strings.Join(names, ","), "`sections` to run")
+	only := flags.String("only", "", "`sections` to run: "+known()+"; empty: those without PostgreSQL")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *seconds <= 0 || p.rounds < 1 || p.patience < 0 || p.workers < 1 || p.small < p.workers || p.sessions < p.small {
-		return fmt.Errorf("time and rounds are positive, and there are at least as many sessions as workers")
+	if *seconds <= 0 || p.rounds < 1 || p.patience < 0 || p.soak <= 0 || p.ends < 1 {
+		return errors.New("times, rounds and ends are positive, and patience is not negative")
+	}
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	for _, s := range chosen {
+		if z := s.size.given(given); z.workers < 1 || z.small < z.workers || z.sessions < z.small {
+			return fmt.Errorf("section %s: there is a worker at least, and no fewer sessions than workers, or in the large database than in the small one", s.name)
+		}
 	}
 	p.each = time.Duration(*seconds * float64(time.Second))
 	if p.dir, err = os.MkdirTemp("", "pawl-measure-"); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(p.dir) }()
-	wanted := strings.Split(*only, ",")
-	for _, name := range wanted {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("section %q is unknown; use some of %s", name, strings.Join(names, ","))
-		}
-	}
-	for _, s := range sections {
-		if !slices.Contains(wanted, s.name) {
-			continue
-		}
-		if err := s.run(context.Background(), p); err != nil {
+	for _, s := range chosen {
+		p.size = s.size.given(given)
+		if err := onStage(func(t testing.TB) error {
+			p.stage = t
+			return s.run(context.Background(), p)
+		}); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}

@@ -3,13 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"math"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/bench/load/cputime"
+	"github.com/pawlauth/pawl/bench/load/renewal"
 )
 
 func TestMain(m *testing.M) {
@@ -48,8 +53,79 @@ func TestEverySectionRuns(t *testing.T) {
 	}
 }
 
+// The same for PostgreSQL, where it is installed.
+func TestEverySectionOnPostgreSQLRuns(t *testing.T) {
+	var out bytes.Buffer
+	profiles := t.TempDir()
+	err := run([]string{"-only", sharedAll, "-seconds", "0.5", "-rounds", "1", "-workers", "2", "-small", "64", "-sessions", "256",
+		"-soak", "200ms", "-ends", "4", "-profile", profiles}, &out)
+	if errors.Is(err, errAbsent) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatalf("%v; so far it printed:\n%s", err, out.String())
+	}
+	for _, want := range []string{
+		"Renewal through the engine on PostgreSQL", "pgbench, one row at a time", "pgbench's best",
+		"Renewal over HTTP on PostgreSQL", "one Ed25519 signature", "Latency at half of that rate", "latency of a commit",
+		"Renewal by number of nodes", "4 × 2 connections", "that listens", "that only polls",
+		"What renewals of 64 sessions leave behind", "dead rows of each session",
+		"Renewal on PostgreSQL by number of sessions", "bytes of a session, indexes included", "256 sessions",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the tables lack %q", want)
+		}
+	}
+	if n := strings.Count(out.String(), "### Targets"); n != 7 {
+		t.Errorf("%d tables of targets, want 7", n)
+	}
+	if info, err := os.Stat(profiles + "/pgengine.pprof"); err != nil || info.Size() == 0 {
+		t.Errorf("the profile: %v", err)
+	}
+}
+
+func TestSectionsAreChosenByName(t *testing.T) {
+	for names, want := range map[string]string{
+		"": "micro engine http scale", "scale,micro": "micro scale", "pghttp": "pghttp",
+		"postgres": "pgengine pghttp pgnodes pgfeed pgsoak pgscale", "postgres,http,pghttp": "http pgengine pghttp pgnodes pgfeed pgsoak pgscale",
+	} {
+		chosen, err := choose(names)
+		var got []string
+		for _, s := range chosen {
+			got = append(got, s.name)
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%q: %q, %v; want %s", names, got, err, want)
+		}
+	}
+}
+
+// What a section started is ended, last first, however the section ended.
+func TestStageEndsWhatWasBegun(t *testing.T) {
+	fault := errors.New("fault")
+	for name, c := range map[string]struct {
+		play func(testing.TB) error
+		want func(error) bool
+	}{
+		"success": {func(testing.TB) error { return nil }, func(err error) bool { return err == nil }},
+		"error":   {func(testing.TB) error { return fault }, func(err error) bool { return errors.Is(err, fault) }},
+		"fatal":   {func(t testing.TB) error { t.Fatal("no"); return nil }, func(err error) bool { return err != nil && !errors.Is(err, errAbsent) }},
+		"skip":    {func(t testing.TB) error { t.Skip("no"); return nil }, func(err error) bool { return errors.Is(err, errAbsent) }},
+	} {
+		var order string
+		err := onStage(func(t testing.TB) error {
+			t.Cleanup(func() { order += "b" })
+			t.Cleanup(func() { order += "a" })
+			return c.play(t)
+		})
+		if !c.want(err) || order != "ab" {
+			t.Errorf("%s: %v, ended in the order %q", name, err, order)
+		}
+	}
+}
+
 func TestArgumentsThatMeasureNothingAreRefused(t *testing.T) {
-	for _, args := range []string{"-seconds 0", "-rounds 0", "-patience -1", "-workers 0", "-small 3 -workers 4", "-sessions 10", "-only everything", "-nonsense"} {
+	for _, args := range []string{"-seconds 0", "-rounds 0", "-patience -1", "-workers -1", "-small 3 -workers 4", "-sessions 10", "-only everything", "-only micro,", "-soak 0s", "-ends 0", "-nonsense"} {
 		if err := run(strings.Fields(args), &bytes.Buffer{}); err == nil {
 			t.Errorf("%s was accepted", args)
 		}
@@ -57,14 +133,19 @@ func TestArgumentsThatMeasureNothingAreRefused(t *testing.T) {
 }
 
 func TestFiguresOfASample(t *testing.T) {
-	s := sample{ops: 4, wall: 2 * time.Second, cpu: time.Millisecond, mallocs: 6,
-		took: []time.Duration{time.Microsecond, 2 * time.Microsecond, 3 * time.Microsecond, 10 * time.Microsecond}}
+	var took renewal.Histogram
+	for _, us := range []time.Duration{3, 10, 1, 2} {
+		took.Add(us * time.Microsecond)
+	}
+	s := sample{ops: 4, wall: 2 * time.Second, cpu: time.Millisecond, stored: 2 * time.Millisecond, mallocs: 6, took: &took}
 	for name, pair := range map[string][2]float64{
 		"rate":     {s.rate(), 2},
 		"wallEach": {s.wallEach(), 5e8},
 		"cpu":      {s.cpuMicros(), 250},
+		"stored":   {s.storedMicros(), 500},
+		"both":     {s.bothMicros(), 750},
 		"allocs":   {s.allocs(), 1.5},
-		"p50":      {p50(s), 3},
+		"p50":      {math.Round(100*p50(s)) / 100, 2},
 		"p99":      {p99(s), 10},
 	} {
 		if pair[0] != pair[1] {
@@ -120,20 +201,10 @@ func TestSidesTakeTurns(t *testing.T) {
 	}
 }
 
-func TestLoadIsReadFromProc(t *testing.T) {
-	before, err := loadOf("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n")
-	if err != nil || before != (load{total: 10 * time.Second, others: 2 * time.Second}) {
-		t.Errorf("%+v, %v", before, err)
-	}
-	after := load{total: 14 * time.Second, others: 3 * time.Second}
-	if share := after.since(before); share != 0.25 {
-		t.Errorf("others used %v, want a quarter", share)
-	}
-	if share := before.since(before); share != 0 {
-		t.Errorf("nothing happened, yet others used %v", share)
-	}
-	if _, err := loadOf("intr 1 2 3"); err == nil {
-		t.Error("another line was accepted")
+func TestOthersAreAShareOfAllProcessors(t *testing.T) {
+	used := cputime.Reading{Machine: 3 * time.Second, Wall: 4 * time.Second, Processes: []cputime.Use{{CPU: 2 * time.Second}}}
+	if got, want := shareOfOthers(used), 0.25/float64(runtime.NumCPU()); got != want {
+		t.Errorf("others used %v, want %v", got, want)
 	}
 }
 
@@ -146,16 +217,6 @@ func TestStridesVisitEverySession(t *testing.T) {
 		if len(seen) != n {
 			t.Errorf("of %d only %d are visited", n, len(seen))
 		}
-	}
-}
-
-func TestProcessorTimeIsReadFromProc(t *testing.T) {
-	stat := "7 (a b) c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 6 7 20 0 12 0 100 200 300"
-	if got, err := spentOf(stat); err != nil || got != 2*time.Second {
-		t.Errorf("%v, %v; want 2s", got, err)
-	}
-	if _, err := spentOf("7 (a) S 1"); err == nil {
-		t.Error("a short line was accepted")
 	}
 }
 

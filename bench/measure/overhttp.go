@@ -38,12 +38,12 @@ func overHTTP(ctx context.Context, p *plan) (err error) {
 			return nil
 		}
 		var s *server
-		if s, err = p.startServer(what, profile); err == nil {
-			closers = append(closers, func() error { return p.stopServer(s) })
+		if s, err = startServer(what, profile); err == nil {
+			closers = append(closers, s.stop)
 		}
 		return s
 	}
-	sign, full := start(signing, ""), start(h.dir, profile)
+	sign, full := start(signing, ""), start(h.place.Directory, profile)
 	if err != nil {
 		return err
 	}
@@ -137,9 +137,9 @@ const formHead = "grant_type=refresh_token&client_id=" + appClient + "&refresh_t
 
 func (r *renewalsOverHTTP) writeBearer(w int, c *connection) {
 	raw := r.refresh[r.turn(w)]
-	c.request = fmt.Appendf(c.request[:0], "POST /auth/token HTTP/1.1\r\nHost: %s\r\nUser-Agent: app/1.0\r\n"+
+	c.request = fmt.Appendf(c.request[:0], "POST /auth/token HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n"+
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s%s",
-		r.address, len(formHead)+len(raw), formHead, raw)
+		r.address, userAgent, len(formHead)+len(raw), formHead, raw)
 }
 
 func (r *renewalsOverHTTP) takeBearer(w int, c *connection) error {

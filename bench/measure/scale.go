@@ -25,7 +25,7 @@ func scale(ctx context.Context, p *plan) (err error) {
 	var crowds []*crowd
 	defer func() {
 		for _, c := range crowds {
-			err = errors.Join(err, c.close(p))
+			err = errors.Join(err, c.close())
 		}
 	}()
 	for _, n := range []int{p.small, p.sessions} {
@@ -44,7 +44,7 @@ func scale(ctx context.Context, p *plan) (err error) {
 		return err
 	}
 	for _, c := range crowds {
-		if err := c.serve(p); err != nil {
+		if err := c.serve(); err != nil {
 			return err
 		}
 	}
@@ -149,11 +149,11 @@ func scaleLists(p *plan, crowds []*crowd) error {
 }
 
 // serve closes the crowd's database and starts a server on it.
-func (c *crowd) serve(p *plan) (err error) {
+func (c *crowd) serve() (err error) {
 	if err := c.herd.close(); err != nil {
 		return err
 	}
-	c.server, err = p.startServer(c.herd.dir, "")
+	c.server, err = startServer(c.herd.place.Directory, "")
 	return err
 }
 
@@ -194,12 +194,12 @@ func (c *crowd) askLists() (err error) {
 }
 
 // close stops what runs. The herd is closed while a server has its database.
-func (c *crowd) close(p *plan) error {
+func (c *crowd) close() error {
 	switch {
 	case c.lists != nil:
-		return errors.Join(c.lists.close(), p.stopServer(c.server))
+		return errors.Join(c.lists.close(), c.server.stop())
 	case c.server != nil:
-		return p.stopServer(c.server)
+		return c.server.stop()
 	}
 	return c.herd.close()
 }

@@ -13,14 +13,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime/pprof"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/bench/load/cputime"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/token"
 )
@@ -123,7 +121,7 @@ type server struct {
 }
 
 // startServer runs this program again as a server of the given kind. Stop it.
-func (p *plan) startServer(what, profile string) (*server, error) {
+func startServer(what, profile string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -143,46 +141,18 @@ func (p *plan) startServer(what, profile string) (*server, error) {
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the server said no address: %w", err), p.stopServer(s))
+		return nil, errors.Join(fmt.Errorf("the server said no address: %w", err), s.stop())
 	}
 	s.address = strings.TrimSpace(line)
-	p.servers = append(p.servers, s)
 	return s, nil
 }
 
-// stopServer lets the server end by itself and waits for that.
-func (p *plan) stopServer(s *server) error {
-	p.servers = slices.DeleteFunc(p.servers, func(other *server) bool { return other == s })
+// stop lets the server end by itself and waits for that.
+func (s *server) stop() error {
 	return errors.Join(s.stdin.Close(), s.process.Wait())
 }
 
-// spent is the processor time of the server so far (proc(5), /proc/pid/stat).
-func (s *server) spent() (time.Duration, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Process.Pid), "stat"))
-	if err != nil {
-		return 0, err
-	}
-	return spentOf(string(text))
-}
-
-// tick is the unit of /proc/pid/stat: USER_HZ is 100 on every architecture
-// that Go runs on.
-const tick = 10 * time.Millisecond
-
-// spentOf reads fields 14 and 15, utime and stime. The second field, the
-// command, is in parentheses and may hold spaces.
-func spentOf(stat string) (time.Duration, error) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/pid/stat has too few fields")
-	}
-	var ticks int
-	for _, text := range fields[11:13] {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * tick, nil
+// counted is the server's process, for a meter.
+func (s *server) counted() cputime.Process {
+	return cputime.Process{Name: "server", PID: s.process.Process.Pid, Alone: true}
 }

@@ -19,6 +19,14 @@ func spread(values []float64) string {
 	return fmt.Sprintf("%s (%s–%s)", figure(median(values)), figure(slices.Min(values)), figure(slices.Max(values)))
 }
 
+// spreadOrNone is spread, and empty for what was not counted.
+func spreadOrNone(values []float64) string {
+	if slices.Max(values) == 0 {
+		return ""
+	}
+	return spread(values)
+}
+
 // figure writes three significant digits, and all those before the point.
 func figure(v float64) string {
 	switch {

@@ -2,24 +2,25 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/pawlauth/pawl/bench/load/cputime"
+	"github.com/pawlauth/pawl/bench/load/renewal"
 )
 
 // A sample is what one side did in one round.
 type sample struct {
 	ops     int
 	wall    time.Duration
-	cpu     time.Duration   // user and system, of the process that did it
-	mallocs uint64          // 0 if they were not counted
-	took    []time.Duration // of each operation, sorted; nil if not noted
+	cpu     time.Duration      // user and system, of the process that did it
+	stored  time.Duration      // the same of PostgreSQL, if there is one
+	mallocs uint64             // 0 if they were not counted
+	took    *renewal.Histogram // of each operation; nil if not noted
 }
 
 func (s sample) rate() float64      { return float64(s.ops) / s.wall.Seconds() }
@@ -27,10 +28,16 @@ func (s sample) wallEach() float64  { return float64(s.wall.Nanoseconds()) / flo
 func (s sample) cpuMicros() float64 { return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.ops) }
 func (s sample) allocs() float64    { return float64(s.mallocs) / float64(s.ops) }
 
+// bothMicros is the processor time of one operation, PostgreSQL's included.
+func (s sample) bothMicros() float64 { return s.cpuMicros() + s.storedMicros() }
+func (s sample) storedMicros() float64 {
+	return float64(s.stored.Nanoseconds()) / 1e3 / float64(s.ops)
+}
+
 // quantile returns how many microseconds the given share of operations took at
 // most.
 func (s sample) quantile(q float64) float64 {
-	return float64(s.took[min(len(s.took)-1, int(q*float64(len(s.took))))].Nanoseconds()) / 1e3
+	return float64(s.took.Quantile(q).Nanoseconds()) / 1e3
 }
 
 // A side is one of the things that are compared.
@@ -52,7 +59,7 @@ func takeTurns(p *plan, sides []side) ([][]sample, error) {
 	}
 	var rounds []round
 	for n, quiet := 1, 0; quiet < p.rounds && n <= p.rounds+p.patience; n++ {
-		before, err := p.loadOfOthers()
+		meter, err := cputime.Start(self)
 		if err != nil {
 			return nil, err
 		}
@@ -60,11 +67,11 @@ func takeTurns(p *plan, sides []side) ([][]sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		after, err := p.loadOfOthers()
+		used, err := meter.Read()
 		if err != nil {
 			return nil, err
 		}
-		rounds = append(rounds, round{samples, after.since(before)})
+		rounds = append(rounds, round{samples, shareOfOthers(used)})
 		if rounds[len(rounds)-1].others <= quietShare {
 			quiet++
 		}
@@ -80,6 +87,31 @@ func takeTurns(p *plan, sides []side) ([][]sample, error) {
 	}
 	_, err := fmt.Fprintf(p.out, "\n%d of %d rounds; others used %s %% of the processors.\n", p.rounds, len(rounds), spread(others))
 	return out, err
+}
+
+// self is this process and all that it started.
+var self = cputime.Process{Name: "measure", PID: os.Getpid()}
+
+// shareOfOthers is which share of all processors others used.
+func shareOfOthers(used cputime.Reading) float64 {
+	return float64(used.Others()) / float64(used.Wall) / float64(runtime.NumCPU())
+}
+
+// alone does something that takes no turns, and tells what others did meanwhile.
+func (p *plan) alone(what string, f func() error) error {
+	meter, err := cputime.Start(self)
+	if err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	used, err := meter.Read()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "\n%s; others used %s %% of the processors.\n", what, figure(100*shareOfOthers(used)))
+	return err
 }
 
 // quietShare is the share of the processors that others may use in a round
@@ -107,52 +139,6 @@ func takeRound(sides []side, number int, d time.Duration) ([]sample, error) {
 		samples[n] = s
 	}
 	return samples, nil
-}
-
-// A load is what the processors did so far.
-type load struct{ total, others time.Duration }
-
-// since returns the share of all processors that others used meanwhile.
-func (l load) since(before load) float64 {
-	return max(0, float64(l.others-before.others)/float64(max(1, l.total-before.total)))
-}
-
-// loadOfOthers is what processes other than this one and its servers did.
-func (p *plan) loadOfOthers() (load, error) {
-	text, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return load{}, err
-	}
-	l, err := loadOf(string(text))
-	l.others -= spent()
-	for _, s := range p.servers {
-		own, e := s.spent()
-		l.others -= own
-		err = errors.Join(err, e)
-	}
-	return l, err
-}
-
-// loadOf reads the first line of /proc/stat (proc(5)): user, nice, system,
-// idle, iowait and the rest, summed over processors.
-func loadOf(stat string) (load, error) {
-	line, _, _ := strings.Cut(stat, "\n")
-	fields := strings.Fields(line)
-	if len(fields) < 9 || fields[0] != "cpu" {
-		return load{}, errors.New("/proc/stat does not begin as it should")
-	}
-	var l load
-	for i, text := range fields[1:9] { // guest time is in user time already
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return load{}, err
-		}
-		l.total += time.Duration(n) * tick
-		if i != 3 && i != 4 {
-			l.others += time.Duration(n) * tick
-		}
-	}
-	return l, nil
 }
 
 // spent is the processor time of this process so far, of all its threads.
