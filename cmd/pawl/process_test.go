@@ -37,8 +37,13 @@ type process struct {
 // serve starts a server on free ports and waits until it serves.
 func serve(t *testing.T, data string, args ...string) *process {
 	t.Helper()
+	return serveAt(t, freePort(t), data, args...)
+}
+
+// serveAt is serve on a port: where it was is in every token.
+func serveAt(t *testing.T, port, data string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, data: data}
-	port := freePort(t)
 	p.base = fmt.Sprintf("http://localhost:%s", port)
 	args = append([]string{"serve", "--dev", "--data", data, "--listen", "localhost:" + port,
 		"--ops-listen", "localhost:0", "--origin", p.base}, args...)
