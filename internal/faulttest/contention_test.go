@@ -133,7 +133,10 @@ func TestNoConnectionIsLeft(t *testing.T) {
 		w.renewals(50)
 
 		// Who had connections loses them and gets no other.
-		w.sql("ALTER ROLE serves CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'serves'")
+		w.sql("ALTER ROLE serves CONNECTION LIMIT 0") // by itself: it counts when it is committed
+		eventually(t, 10*time.Second, "all connections have ended", func() bool {
+			return w.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'serves'") == "0"
+		})
 		told("no connection left")
 		w.sql("ALTER ROLE serves CONNECTION LIMIT -1")
 		w.renewals(50)
