@@ -20,7 +20,7 @@ import (
 type dataFlags struct {
 	Data                  string `default:"./pawl-data" placeholder:"DIR" env:"PAWL_DATA" help:"Directory that holds everything."`
 	MasterKeyFile         string `placeholder:"FILE" env:"PAWL_MASTER_KEY_FILE" help:"Master key, if it does not live in the data directory."`
-	Store                 string `placeholder:"URL" env:"PAWL_STORE" help:"PostgreSQL that many nodes share, postgres://user@host/name; without, a file in the data directory."`
+	Store                 string `placeholder:"URL" env:"PAWL_STORE" help:"PostgreSQL that many nodes share, postgres://user@host/name, its password in PGPASSFILE; without, a file in the data directory."`
 	DangerouslyPlainStore bool   `env:"PAWL_DANGEROUSLY_PLAIN_STORE" help:"Allow a way to the store beyond this machine that is not encrypted and proved."`
 }
 

@@ -37,9 +37,9 @@ type serveFlags struct {
 	BrandName                string        `placeholder:"NAME" env:"PAWL_BRAND_NAME" help:"Name on the pages, at most 40 characters (Pawl)."`
 	BrandLogo                string        `placeholder:"FILE" env:"PAWL_BRAND_LOGO" help:"Logo on the pages: SVG, PNG, JPEG or WebP, at most 256 KiB."`
 	BrandColour              string        `placeholder:"#RRGGBB" env:"PAWL_BRAND_COLOUR" help:"Colour of the main button."`
-	Stale                    time.Duration `placeholder:"D" env:"PAWL_STALE" help:"How long the store may be away until access tokens are refused (1m)."`
-	DangerouslyAcceptStale   bool          `env:"PAWL_DANGEROUSLY_ACCEPT_STALE" help:"Go on accepting them: sessions that end meanwhile live on until their access tokens expire."`
-	KeepEvents               time.Duration `placeholder:"D" env:"PAWL_KEEP_EVENTS" help:"How long events are kept (2160h)."`
+	Stale                    time.Duration `placeholder:"D" env:"PAWL_STALE" help:"How long the store may be away until access tokens are refused, 5s to 1h (1m)."`
+	DangerouslyAcceptStale   bool          `env:"PAWL_DANGEROUSLY_ACCEPT_STALE" help:"Go on accepting access tokens without the store: sessions that end meanwhile live on until theirs expire."`
+	KeepEvents               time.Duration `placeholder:"D" env:"PAWL_KEEP_EVENTS" help:"How long events are kept, 24h or longer (2160h)."`
 	LogFormat                string        `default:"text" placeholder:"FORMAT" env:"PAWL_LOG_FORMAT" help:"text or json."`
 }
 
