@@ -26,7 +26,7 @@ func TestNodesGoByTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c clock
 		read := func(f toldFeed) { _, _ = timedFeed{f, &c}.Ended(t.Context(), time.Minute) }
-		off := func() time.Duration { return c.now().Sub(time.Now()) }
+		off := func() time.Duration { return time.Until(c.now()) }
 		if off() != 0 {
 			t.Errorf("off by %v before anything was told", off())
 		}
