@@ -265,6 +265,20 @@ func TestEveryoneIsEndedAtEveryNode(t *testing.T) {
 //
 // Rows: 94, 155, A96
 func TestNodesWithoutTheirStore(t *testing.T) {
+	for what, outage := range map[string]struct {
+		begin, end func(way *pgtest.Proxy, at string)
+	}{
+		"it refuses connections":          {func(w *pgtest.Proxy, _ string) { w.Retarget("127.0.0.1:1"); w.Cut() }, func(w *pgtest.Proxy, at string) { w.Retarget(at) }},
+		"it neither answers nor hangs up": {func(w *pgtest.Proxy, _ string) { w.Freeze() }, func(w *pgtest.Proxy, _ string) { w.Thaw() }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			withoutStore(t, outage.begin, outage.end)
+		})
+	}
+}
+
+func withoutStore(t *testing.T, begin, end func(way *pgtest.Proxy, at string)) {
 	store, dir := pgtest.Database(t), t.TempDir()
 	u, err := url.Parse(store)
 	if err != nil {
@@ -285,19 +299,23 @@ func TestNodesWithoutTheirStore(t *testing.T) {
 		}
 	}
 
-	way.Retarget("127.0.0.1:1")
-	way.Cut()
+	begin(way, u.Host)
 	gone := time.Now()
 	if got := near.signOut(ends.Access).status; got != 204 {
 		t.Fatalf("sign-out: %d", got)
 	}
+	var renewals sync.WaitGroup
 	for name, n := range map[string]*node{"careful": careful, "careless": careless} {
 		if got := n.use(stays.Access); got != 204 {
 			t.Errorf("%s node refuses at once: %d", name, got)
 		}
-		if got := n.renew(stays.Refresh); got.status != 503 || got.header.Get("Retry-After") == "" {
-			t.Errorf("%s node answers a renewal by %d, Retry-After %q", name, got.status, got.header.Get("Retry-After"))
-		}
+		renewals.Go(func() {
+			asked := time.Now()
+			got := n.renew(stays.Refresh)
+			if took := time.Since(asked); got.status != 503 || got.header.Get("Retry-After") == "" || took > 8*time.Second {
+				t.Errorf("%s node answers a renewal by %d, Retry-After %q, after %v", name, got.status, got.header.Get("Retry-After"), took)
+			}
+		})
 	}
 	eventually(t, 15*time.Second, "the careful node refuses", func() bool { return careful.use(stays.Access) != 204 })
 	if after := time.Since(gone); after < 4*time.Second {
@@ -314,7 +332,8 @@ func TestNodesWithoutTheirStore(t *testing.T) {
 		t.Errorf("the log does not say it: %s", log)
 	}
 
-	way.Retarget(u.Host)
+	renewals.Wait()
+	end(way, u.Host)
 	for name, n := range map[string]*node{"careful": careful, "careless": careless} {
 		eventually(t, 10*time.Second, name+" node is back", func() bool { return n.pawl.Stats().Ready && n.pawl.Stats().FeedAge < time.Second })
 		if live, ended := n.use(stays.Access), n.use(ends.Access); live != 204 || ended != 401 {
@@ -403,4 +422,42 @@ func withMasterKey(t *testing.T) string {
 	}
 	data.Close()
 	return dir
+}
+
+// Nodes that start at once on an empty database are one in the end: the schema
+// is made once, and the keys.
+//
+// Rows: 114, A96
+func TestNodesStartAtOnce(t *testing.T) {
+	store, dir := pgtest.Database(t), t.TempDir()
+	nodes := make([]*pawl.Pawl, 3)
+	var starts sync.WaitGroup
+	for i := range nodes {
+		starts.Go(func() {
+			p, err := pawl.Open(t.Context(), pawl.Options{Store: store, MasterKeyFile: filepath.Join(dir, "master.key"),
+				Origins: []string{"http://localhost:8080"}, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Errorf("node %d: %v", i, err)
+				return
+			}
+			nodes[i] = p
+		})
+	}
+	starts.Wait()
+	var sets [3]string
+	for i, p := range nodes {
+		if p == nil {
+			continue
+		}
+		defer p.Close()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/.well-known/jwks.json", nil)
+		r.Host = "localhost:8080"
+		p.Handler().ServeHTTP(w, r)
+		sets[i] = w.Body.String()
+	}
+	if sets[0] == "" || sets[0] != sets[1] || sets[1] != sets[2] {
+		t.Errorf("the nodes publish %q", sets)
+	}
+	checked(t, store, dir)
 }
