@@ -139,7 +139,7 @@ func (c *chains) run(ctx context.Context, nodes []*node, workers int, rate float
 		return sample{}, fmt.Errorf("%d renewals failed, %v, and %d did not turn", r.Failed(), r.Failures, r.Repeated)
 	}
 	c.newest = r.Tokens
-	out := sample{ops: int(r.Rotated), wall: r.Wall, took: &r.Took}
+	out := sample{ops: int(r.Rotated), wall: r.Wall, took: &r.Took, lag: &r.Lag}
 	for _, use := range r.Processors.Processes[1:] { // the first is this one
 		if use.Gone {
 			return sample{}, fmt.Errorf("node %s ended meanwhile", use.Name)

@@ -21,6 +21,7 @@ type sample struct {
 	stored  time.Duration      // the same of PostgreSQL, if there is one
 	mallocs uint64             // 0 if they were not counted
 	took    *renewal.Histogram // of each operation; nil if not noted
+	lag     *renewal.Histogram // of those at a rate: how late the generator itself was
 }
 
 func (s sample) rate() float64      { return float64(s.ops) / s.wall.Seconds() }
