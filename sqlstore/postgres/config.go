@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -64,6 +65,11 @@ func (o Options) config() (*pgxpool.Config, error) {
 		c.MaxConns = maxConns
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
+	// A server that takes no writes, a standby or a primary that was demoted,
+	// does not know what has ended.
+	if !hasSetting(o.URL, "target_session_attrs") && os.Getenv("PGTARGETSESSIONATTRS") == "" {
+		c.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	settings := c.ConnConfig.RuntimeParams
 	for name, value := range map[string]string{
 		"application_name":                    "pawl",

@@ -189,8 +189,12 @@ func (s *Store) Ended(ctx context.Context, window time.Duration) (verify.Endings
 	err := s.query(ctx, "read the feed", reads, func() {}, func(rows pgx.Rows) error {
 		var ids [][16]byte
 		var epoch pgtype.Timestamptz
-		if err := rows.Scan(&told.Now, &epoch, &ids); err != nil {
+		var readOnly bool
+		if err := rows.Scan(&told.Now, &epoch, &ids, &readOnly); err != nil {
 			return err
+		}
+		if readOnly {
+			return errReadOnly
 		}
 		told.Epoch, told.Sessions = epoch.Time, make([]session.ID, len(ids))
 		for i, id := range ids {
@@ -198,7 +202,17 @@ func (s *Store) Ended(ctx context.Context, window time.Duration) (verify.Endings
 		}
 		return nil
 	}, sqlFeed, s.clock(), window)
+	if err == nil && told.Now.IsZero() {
+		err = errNoEpoch
+	}
 	return told, err
 }
 
-const sqlFeed = `SELECT ` + sqlNow + `, at, ARRAY(SELECT id FROM pawl.sessions WHERE ended_at >= ` + sqlNow + ` - $2::interval) FROM pawl.epoch`
+// errNoEpoch: without the row it cannot be known what has ended.
+var errNoEpoch = errors.New("postgres: read the feed: the row of pawl.epoch is missing; insert it again, with the time of the last epoch or with now")
+
+// A connection may outlive the rank of the server that it leads to: a standby,
+// or a primary that was demoted, answers by its own clock that nothing has
+// ended. An engine that knows no such setting says NULL.
+const sqlFeed = `SELECT ` + sqlNow + `, at, ARRAY(SELECT id FROM pawl.sessions WHERE ended_at >= ` + sqlNow + ` - $2::interval),
+	coalesce(current_setting('transaction_read_only', true), 'off') = 'on' FROM pawl.epoch WHERE id = 1`

@@ -39,14 +39,21 @@ func isContention(err error) bool {
 	return s == stateSerialization || s == stateDeadlock
 }
 
+// errReadOnly is what a server that takes no writes would answer to one.
+var errReadOnly = &pgconn.PgError{Severity: "ERROR", Code: stateReadOnly, Message: "the server takes no writes: it is a standby, or was demoted"}
+
+// isReadOnly reports whether the connection leads to a server that takes no
+// writes. It stays there when another server does; see [Store.do].
+func isReadOnly(err error) bool { return state(err) == stateReadOnly }
+
 // isTaken reports whether a value is there already that may be there once.
 func isTaken(err error) bool { return state(err) == stateUnique }
 
-// isBroken reports whether the error is that of a connection, not of a
-// statement.
+// isBroken reports whether the error is that of a connection, or of where it
+// leads, not of a statement.
 func isBroken(err error) bool {
 	switch state(err) {
-	case stateShutdown, stateCrash, stateNotYet, stateTooMany:
+	case stateShutdown, stateCrash, stateNotYet, stateTooMany, stateReadOnly:
 		return true
 	case "":
 	default:
@@ -67,7 +74,7 @@ func isSafe(err error) bool {
 		return true
 	}
 	s := state(err)
-	return s == stateNotYet || s == stateTooMany || pgconn.SafeToRetry(err)
+	return s == stateNotYet || s == stateTooMany || s == stateReadOnly || pgconn.SafeToRetry(err)
 }
 
 // tidy leaves out of an error what may be a stored value: the server's detail

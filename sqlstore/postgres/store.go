@@ -125,6 +125,9 @@ func (s *Store) do(ctx context.Context, what string, k kind, call func(context.C
 		if err == nil {
 			return nil
 		}
+		if isReadOnly(err) {
+			s.pool.Reset() // new ones find the server that takes writes
+		}
 		if b := isBroken(err); b && (k == reads || isSafe(err)) && broken < maxBroken {
 			broken++
 		} else if b || !isContention(err) {
