@@ -263,7 +263,7 @@ func TestEveryoneIsEndedAtEveryNode(t *testing.T) {
 // says so. Renewals are refused by 503 at once. When the store is back, all
 // goes on without a restart, and what was ended meanwhile is refused.
 //
-// Rows: 94, 155, A96
+// Rows: 94, 155, 198, A96
 func TestNodesWithoutTheirStore(t *testing.T) {
 	for what, outage := range map[string]struct {
 		begin, end func(way *pgtest.Proxy, at string)
@@ -350,7 +350,7 @@ func withoutStore(t *testing.T, begin, end func(way *pgtest.Proxy, at string)) {
 // Everything that is wrong about a store is told at once, and no error tells
 // the URL, which has a password in it.
 //
-// Rows: 36, 192, 197
+// Rows: 94, 197
 func TestOptionsReportEveryFaultOfTheStore(t *testing.T) {
 	err := pawl.Options{Store: "postgres://pawl:hunter2-sekrit@db.example.com/pawl?sslmode=require", Stale: time.Second, KeepEvents: time.Hour,
 		Origins: []string{"https://app.example.com"}, Keys: keyring.Options{Algorithm: "none"}}.Validate()
@@ -395,8 +395,6 @@ func TestOptionsReportEveryFaultOfTheStore(t *testing.T) {
 
 // A node with another master key, or with none, does not get to the data of the
 // others.
-//
-// Rows: 197, A45
 func TestNodesShareOneMasterKey(t *testing.T) {
 	_, _, store, _ := twoNodes(t)
 	for _, create := range []bool{true, false} {

@@ -41,7 +41,7 @@ const (
 // any of them is taken up by the next, on whatever node, and nothing goes that
 // is not over.
 //
-// Rows: 152, 252, A96
+// Rows: A96
 func TestSweepGoesOnAfterItDied(t *testing.T) {
 	store, dir := pgtest.Database(t), t.TempDir()
 	conn, err := pgx.Connect(t.Context(), store)

@@ -85,7 +85,7 @@ func notServed(t *testing.T, at, data string) {
 // passwords, credentials of services, ended sessions. A database that is in use
 // is left alone.
 //
-// Rows: 114, 123, 186, A45
+// Rows: 118, A45
 func TestFileIsMovedToPostgreSQL(t *testing.T) {
 	to, occupied := pgtest.Database(t), pgtest.Database(t)
 	data := filepath.Join(t.TempDir(), "data")
@@ -161,7 +161,7 @@ func TestFileIsMovedToPostgreSQL(t *testing.T) {
 // A copy that was killed goes on where it was; until it has got to its end,
 // nothing is served from it.
 //
-// Rows: 252, A96
+// Rows: A96
 func TestKilledCopyGoesOn(t *testing.T) {
 	const sessions = 3500
 	to := pgtest.Database(t)
@@ -231,7 +231,7 @@ func fill(t *testing.T, data *pawl.Data, sessions int) {
 // A server that goes on serving the file while it is copied is noticed in the
 // end: the copy fails, and nothing is served from it.
 //
-// Rows: 252, A96
+// Rows: A96
 func TestCopyNoticesThatTheFileIsInUse(t *testing.T) {
 	to, empty := pgtest.Database(t), pgtest.Database(t)
 	data := filepath.Join(t.TempDir(), "data")
