@@ -104,9 +104,16 @@ type Epoch struct {
 	Reason Reason
 }
 
+// NextEpoch is the epoch that ends everything of a time: the last moment of a
+// second, since access tokens tell in whole seconds when they were issued, and
+// far enough ahead for the write to become visible before.
+func NextEpoch(now time.Time) time.Time {
+	return now.Add(EpochMargin - time.Second).Truncate(time.Second).Add(time.Second - time.Microsecond)
+}
+
 // EpochMargin is how far ahead of the store's clock an epoch may be set: the
 // time within which the write becomes visible, or is done again.
-const EpochMargin = 2 * time.Second
+const EpochMargin = 3 * time.Second
 
 // Ended reports whether the epoch ended a session that was created at that
 // time.

@@ -130,7 +130,7 @@ func (s *Store) EndEveryone(_ context.Context, at time.Time, reason session.Reas
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at.IsZero() {
-		at = s.now() // whoever reads the clock later sees the epoch
+		at = session.NextEpoch(s.now())
 	}
 	if at.After(s.epoch.At) {
 		s.epoch = session.Epoch{At: at, Reason: reason}

@@ -29,7 +29,7 @@ func (s *Store) EndEveryone(ctx context.Context, at time.Time, reason session.Re
 		err := s.write(ctx, "end everyone", func(tx *tx) error {
 			until := at
 			if at.IsZero() {
-				until = tx.now.Add(session.EpochMargin)
+				until = session.NextEpoch(tx.now)
 			}
 			if _, err := tx.exec(sqlSetEpoch, until.UnixMicro(), string(reason)); err != nil {
 				return err
