@@ -19,9 +19,9 @@ type clock struct {
 // by as much at most, well below [Leeway].
 const slowRead = time.Second
 
-// now keeps the monotonic reading: how long something took does not depend on
-// how the clock is set.
-func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+// now moves when the clock is set: what measures how long something takes goes
+// by the machine's.
+func (c *clock) now() time.Time { return time.Now().Round(0).Add(c.ahead()) }
 
 // ahead is what the store's clock is ahead by.
 func (c *clock) ahead() time.Duration { return time.Duration(c.offset.Load()) }

@@ -239,7 +239,7 @@ type Pawl struct {
 	uses     *session.Confirmations
 	recorder *session.Recorder
 	revoked  *verify.Revoked
-	lost     verify.Endings // by the store, not written again yet; owned by follow
+	lost     lostEnds
 	verifier *verify.Verifier
 	accounts *account.Accounts
 	services *service.Services
@@ -284,21 +284,21 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 		return err
 	}
 	// Ready only after the whole window was read.
-	if err := p.readFeed(ctx); err != nil {
+	if err := p.follow(ctx); err != nil {
 		return err
 	}
 	p.engine, err = session.New(session.Options{
 		Store: data.Store, Policy: o.Policy, Issuer: o.Origins[0], Codec: token.NewRefreshCodec(data.Master.RefreshKeys()...),
 		Key: data.Master.Current(), Signer: func() token.Signer { return p.ring.Signer() },
 		Pseudonym: data.Master.Pseudonyms(), Record: p.record,
-		Ends: ends{p.revoked, p.clock.now}, Timeout: storeTimeout, MaxQueue: maxQueue,
+		Ends: ends{p.revoked}, Timeout: storeTimeout, MaxQueue: maxQueue,
 	})
 	if err != nil {
 		return err
 	}
 	p.uses = session.NewConfirmations(p.engine)
 	p.verifier, err = verify.New(verify.Config{Issuer: o.Origins[0], Audience: o.Audience, Keys: p.ring,
-		Revocations: p.revoked, Leeway: Leeway, CacheSize: verifiedTokens})
+		Revocations: byMachine{p.revoked}, Leeway: Leeway, CacheSize: verifiedTokens})
 	if err != nil {
 		return err
 	}
@@ -314,25 +314,32 @@ func (p *Pawl) wire(ctx context.Context) (err error) {
 		return err
 	}
 	p.programs, err = serviceapi.New(serviceapi.Options{API: p.web.api, Accounts: p.accounts, Events: data.Store, Revoked: p.revoked,
-		Keep: keep, Note: p.uses.Note, DangerouslyPlainHTTP: o.DangerouslyPlainServices})
+		Keep: keep, Now: time.Now, Note: p.uses.Note, DangerouslyPlainHTTP: o.DangerouslyPlainServices})
 	return err
 }
 
 // ends are the sessions that this node refuses.
-type ends struct {
-	revoked *verify.Revoked
-	now     func() time.Time
-}
+type ends struct{ revoked *verify.Revoked }
 
 // Add implements [session.Ends].
-func (e ends) Add(id session.ID) { e.revoked.Add(id, e.now()) }
+func (e ends) Add(id session.ID) { e.revoked.Add(id, time.Now()) }
 
 // AddEpoch implements [session.Ends].
-func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, e.now()) }
+func (e ends) AddEpoch(epoch time.Time) { e.revoked.AddEpoch(epoch, time.Now()) }
 
 // Has implements [session.Ends].
 func (e ends) Has(id session.ID, created time.Time) bool {
-	return errors.Is(e.revoked.Check(id, created, e.now()), verify.ErrRevoked)
+	return errors.Is(e.revoked.Check(id, created, time.Now()), verify.ErrRevoked)
+}
+
+// byMachine has revocations judge by the machine's own clock how long ago they
+// were read, whatever the clock of the store is set to meanwhile. Everything
+// else about a token goes by the store's.
+type byMachine struct{ revoked *verify.Revoked }
+
+// Check implements [verify.Revocations].
+func (b byMachine) Check(id session.ID, issued, _ time.Time) error {
+	return b.revoked.Check(id, issued, time.Now())
 }
 
 // record counts an event and hands it on to be logged and stored.
@@ -374,7 +381,7 @@ type Stats struct {
 
 // Stats returns the figures of this moment.
 func (p *Pawl) Stats() Stats {
-	now := p.clock.now()
+	now := time.Now()
 	return Stats{Ready: p.revoked.Ready(now), FeedAge: p.revoked.Age(now), Revoked: p.revoked.Len(), Keys: p.ring.Set().Len(), ClockAhead: p.clock.ahead(), EventsDropped: p.recorder.Dropped()}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
-	"github.com/pawlauth/pawl/verify"
 )
 
 // How often each task runs.
@@ -41,6 +40,7 @@ func (p *Pawl) start() *tasks {
 	t := &tasks{cancel: cancel, cancelRecorder: cancelRecorder}
 	log := p.options.Log
 	t.every(ctx, log, "follow revocations", pollEvery, t.listen(ctx, log, p.data.Store), p.follow)
+	t.every(ctx, log, "write lost ends", pollEvery, nil, p.endAgain)
 	t.every(ctx, log, "keep keys", syncEvery, nil, p.syncKeys)
 	t.every(ctx, log, "confirm", confirmEvery, nil, p.uses.Flush)
 	t.every(ctx, log, "sweep", sweepEvery, nil, p.sweep)
@@ -148,36 +148,12 @@ func (p *paced) Append(ctx context.Context, events []session.Event) error {
 	return p.log.Append(ctx, events)
 }
 
-// follow reads the feed of ended sessions, and writes again what the store has
-// lost of it, until that is written: the connections that a failover broke
-// still fail writes when reads have gone over to others.
+// follow reads the feed of ended sessions, and notes what the store has lost of
+// it.
 func (p *Pawl) follow(ctx context.Context) error {
-	lost, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, p.clock.now())
-	if err != nil {
-		return err
-	}
-	if len(lost.Sessions) > 0 || !lost.Epoch.IsZero() {
-		p.lost = lost
-	}
-	if len(p.lost.Sessions) == 0 && p.lost.Epoch.IsZero() {
-		return nil
-	}
-	if err := p.engine.EndAgain(ctx, p.lost.Sessions, p.lost.Epoch); err != nil {
-		return err
-	}
-	p.lost = verify.Endings{}
-	return nil
-}
-
-// readFeed reads the whole feed for the first time. What sets the clock comes
-// with it, so it is read once more by that clock.
-func (p *Pawl) readFeed(ctx context.Context) error {
-	for range 2 {
-		if _, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, p.clock.now()); err != nil {
-			return err
-		}
-	}
-	return nil
+	lost, err := p.revoked.Poll(ctx, timedFeed{p.data.Store, &p.clock}, time.Now())
+	p.lost.replace(lost)
+	return err
 }
 
 // syncKeys makes due changes and records them.

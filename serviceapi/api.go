@@ -46,6 +46,8 @@ type Options struct {
 	// remember it: as [verify.FollowOptions] say.
 	Revoked *verify.Revoked
 	Keep    time.Duration
+	// Now is the clock that Revoked is filled by: the machine's own.
+	Now func() time.Time
 	// Note is told of uses of access tokens, as [session.Confirmations.Note]
 	// wants to be.
 	Note func(session.Use, time.Time)
@@ -80,6 +82,7 @@ func New(o Options) (*API, error) {
 	require(o.Events != nil, "events")
 	require(o.Revoked != nil, "set of revoked sessions")
 	require(o.Keep >= time.Second, "how long to remember an ended session")
+	require(o.Now != nil, "clock of the machine")
 	require(o.Note != nil, "note")
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("serviceapi: %w", err)

@@ -75,7 +75,7 @@ func (a *API) revocations(w http.ResponseWriter, c *call) error {
 // fresh reports whether this node hears of ended sessions itself: otherwise, to
 // say that nothing has happened would be a guess.
 func (a *API) fresh() bool {
-	now := a.API.Guard.Now()
+	now := a.Now()
 	return a.Revoked.Ready(now) && a.Revoked.Age(now) <= 2*a.aliveEvery
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pawlauth/pawl/token"
@@ -281,22 +282,39 @@ func (e *Engine) EndEveryone(ctx context.Context, reason Reason, actor string, f
 func (e *Engine) EndAgain(ctx context.Context, sessions []ID, epoch time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	var faults []error
 	if !epoch.IsZero() {
-		_, err := e.Store.EndEveryone(ctx, epoch, ReasonForgotten)
-		faults = append(faults, err)
-	}
-	for _, id := range sessions {
-		ended, err := e.Store.End(ctx, Selection{Session: id}, ReasonForgotten)
-		faults = append(faults, err)
-		for _, s := range ended {
-			e.Record(Event{Type: EventEnded, Reason: string(ReasonForgotten), UserID: s.UserID, Session: e.Pseudonym(s.Session)})
+		if _, err := e.Store.EndEveryone(ctx, epoch, ReasonForgotten); err != nil {
+			return fmt.Errorf("%w: end everyone again: %w", ErrUnavailable, err)
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
-		return fmt.Errorf("%w: end again: %w", ErrUnavailable, err)
+	errs := make([]error, min(len(sessions), endsAtOnce))
+	var wait sync.WaitGroup
+	for w := range errs {
+		wait.Go(func() {
+			for i := w; i < len(sessions) && errs[w] == nil; i += len(errs) {
+				errs[w] = e.endAgain(ctx, sessions[i])
+			}
+		})
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil { // one says it for all
+			return fmt.Errorf("%w: end again: %w", ErrUnavailable, err)
+		}
 	}
 	return nil
+}
+
+// endsAtOnce is how many lost ends are written side by side, so that they share
+// commits, and leave connections to others.
+const endsAtOnce = 4
+
+func (e *Engine) endAgain(ctx context.Context, id ID) error {
+	ended, err := e.Store.End(ctx, Selection{Session: id}, ReasonForgotten)
+	for _, s := range ended {
+		e.Record(Event{Type: EventEnded, Reason: string(ReasonForgotten), UserID: s.UserID, Session: e.Pseudonym(s.Session)})
+	}
+	return err
 }
 
 // Confirm tells the store of access tokens that were seen in use. It returns
