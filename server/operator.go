@@ -230,37 +230,23 @@ func (o *Operator) RemoveService(ctx context.Context, name string) error {
 // access tokens: after a restore, nothing that was issued before is good any
 // more, not even for sessions that the backup never knew. It returns how many
 // sessions there were that had not ended.
-func (o *Operator) Fence(ctx context.Context) (sessions int, err error) {
-	if sessions, err = o.living(ctx); err != nil {
-		return 0, fmt.Errorf("count sessions: %w", err)
-	}
+func (o *Operator) Fence(ctx context.Context) error {
 	if _, err := o.data.Store.EndEveryone(ctx, time.Time{}, session.ReasonFenced); err != nil {
-		return 0, fmt.Errorf("fence sessions: %w", err)
+		return fmt.Errorf("fence sessions: %w", err)
 	}
 	records, _, err := o.Keys(ctx)
 	if err != nil {
-		return sessions, err
+		return err
 	}
 	for _, record := range records {
 		if record.State == keyring.Gone || record.State == keyring.Withdrawn {
 			continue
 		}
 		if err := o.WithdrawKey(ctx, record.ID); err != nil {
-			return sessions, err
+			return err
 		}
 	}
-	return sessions, o.record(ctx, session.Event{Type: session.EventFenced})
-}
-
-// living counts the sessions that have not ended.
-func (o *Operator) living(ctx context.Context) (n int, err error) {
-	for query := (session.Query{Limit: 1000}); ; {
-		rows, _, err := o.data.Store.List(ctx, query)
-		if err != nil || len(rows) == 0 {
-			return n, err
-		}
-		n, query.After = n+len(rows), rows[len(rows)-1].ID
-	}
+	return o.record(ctx, session.Event{Type: session.EventFenced})
 }
 
 // Keys lists the signing keys, and the store's clock.
@@ -298,9 +284,8 @@ func (o *Operator) record(ctx context.Context, events ...session.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	now := time.Now().UTC()
 	for i := range events {
-		events[i].Time, events[i].Actor = now, operatorActor
+		events[i].Actor = operatorActor // the time is the store's
 	}
 	if err := o.data.Store.Append(ctx, events); err != nil {
 		return fmt.Errorf("it was done, but the event could not be stored: %w", err)

@@ -134,11 +134,10 @@ func (c *fenceCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer o.Close()
-	n, err := o.Fence(ctx)
-	if err != nil {
+	if err := o.Fence(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "fenced: ended %d sessions and withdrew every signing key\n%s\n", n, onceMore)
+	fmt.Fprintf(s.out, "fenced: ended every session and withdrew every signing key\n%s\n", onceMore)
 	return nil
 }
 
