@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -82,7 +84,36 @@ func (o Options) config() (*pgxpool.Config, error) {
 			settings[name] = value
 		}
 	}
+	var plans []string
+	for _, name := range planless {
+		if settings[name] == "" {
+			plans = append(plans, "SET "+name+" = off")
+		}
+	}
+	c.AfterConnect = prefer(plans)
 	return c, nil
+}
+
+// planless are ways to run a statement that no statement of this package wants.
+// A connection plans once what it runs often, and keeps the plan until the
+// table is analysed. A plan that was made while the table was empty reads the
+// whole of it: minutes later, when it is full, renewals would take seconds.
+// Every statement that is run often finds its rows by an index. Plans that
+// cannot do without a whole read, of a table with one row, are rated so
+// expensive then that they would be compiled first, unless jit is off too.
+var planless = []string{"enable_seqscan", "jit"}
+
+// prefer returns what asks a new connection for settings that may be refused:
+// not every engine knows them.
+func prefer(statements []string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		for _, s := range statements {
+			if _, err := conn.Exec(ctx, s); err != nil && conn.IsClosed() {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

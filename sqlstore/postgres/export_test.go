@@ -1,0 +1,4 @@
+package postgres
+
+// What tests of the statements themselves need.
+var Prefer = prefer
