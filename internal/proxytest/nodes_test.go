@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +23,32 @@ import (
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/internal/pgtest"
 )
+
+// built is a folder of TestMain's; pawl is built into it once, when it is first
+// needed.
+var built string
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "pawl-proxy-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(built); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+var pawlBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(built, "pawl")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "github.com/pawlauth/pawl/cmd/pawl").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build pawl: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // A node is one "pawl serve". Its public address stays the same when it is
 // started again.
@@ -90,10 +117,8 @@ func newNodes(t *testing.T) (w *world, nodes [2]*node, ways [2]*pgtest.Proxy) {
 	database := pgtest.Database(t)
 	w = &world{t: t, data: t.TempDir(), app: &application{}}
 	conf := t.TempDir()
-	binary := filepath.Join(w.data, "pawl")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/pawlauth/pawl/cmd/pawl").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary, err := pawlBinary()
+	w.must(err)
 	cert, key, _ := certificate(t, w.data, "pawl.internal")
 	env := slices.Clip(append(os.Environ(), "PAWL_DATA="+w.data))
 	for _, args := range [][]string{{"migrate", "up"}, {"user", "add", "ada", "--password-stdin"}} {
