@@ -2,7 +2,7 @@ package serviceapi
 
 import (
 	"net/http"
-	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -115,7 +115,10 @@ func (a *API) admit(r *http.Request) error {
 	if a.DangerouslyPlainHTTP || a.API.Guard.Proxies.HTTPS(r) {
 		return nil
 	}
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && at.Addr().Unmap().IsLoopback() {
+	// A proxy on this machine is not its client: one that does not say https, be
+	// it trusted or not, may pass on what came over the network in the clear.
+	_, forwarded := r.Header["X-Forwarded-Proto"]
+	if !forwarded && a.API.Guard.Proxies.ClientAddr(r).IsLoopback() {
 		return nil
 	}
 	return httpauth.ErrInsecure
@@ -136,19 +139,21 @@ func (a *API) methods(path string) string {
 // collections are the paths below which things have an id.
 var collections = []string{"/v1/users/", "/v1/sessions/"}
 
-// pattern returns the path with {id} in place of the id in it. A path with an
-// encoded slash, a doubled one or dots is another path.
+// pattern returns the path with {id} in place of the id in it. The path is split
+// as it was sent, and the id alone is decoded, once (RFC 3986 §2.4): clients
+// differ in what they encode of it. All else has one spelling. An id that is
+// dots or has a slash in it is refused, since others on the way may have taken
+// it for a step in the path; bodies can name such a user.
 func pattern(r *http.Request) (path, id string, err error) {
-	if r.URL.RawPath != "" {
-		return "", "", errNotFound
-	}
+	sent := r.URL.EscapedPath()
 	for _, collection := range collections {
-		rest, ok := strings.CutPrefix(r.URL.Path, collection)
+		rest, ok := strings.CutPrefix(sent, collection)
 		if !ok {
 			continue
 		}
-		id, below, deeper := strings.Cut(rest, "/")
-		if !validUserID(id) || deeper && below == "" {
+		segment, below, deeper := strings.Cut(rest, "/")
+		id, err := url.PathUnescape(segment)
+		if err != nil || !validUserID(id) || id == "." || id == ".." || strings.Contains(id, "/") || deeper && below == "" {
 			return "", "", errNotFound
 		}
 		if path = collection + "{id}"; deeper {
@@ -156,7 +161,7 @@ func pattern(r *http.Request) (path, id string, err error) {
 		}
 		return path, id, nil
 	}
-	return r.URL.Path, "", nil
+	return sent, "", nil
 }
 
 // maxUserID bounds the id of a user, in bytes.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/serviceapi"
 	"github.com/pawlauth/pawl/session"
 )
@@ -55,7 +57,8 @@ func TestEveryRouteWantsItsScope(t *testing.T) {
 			"no credential": nil, "a bearer": {basic("Bearer x")}, "a wrong secret": {basic("Basic YWxsOng=")}, "nobody": {basic("Basic bm9ib2R5Om5vYm9keSE=")},
 			"junk": {basic("Basic !")}, "two credentials": {basic("Basic YWxsOmFsbCE="), basic("Basic YWxsOmFsbCE=")}, "a token of a user's": {basic("Bearer " + alive.Access.Reveal())},
 		} {
-			got := w.do("", c.method, c.path, c.body, headers...)
+			// From a network of its own: too many failures hold up who was not here before.
+			got := w.do("", c.method, c.path, c.body, append(headers, "Peer: 127.0.1.1:4711")...)
 			limited := got.Code == 429 && got.Header().Get("Retry-After") != ""
 			if !limited && (got.Code != 401 || got.code() != "service_required" || !strings.HasPrefix(got.Header().Get("WWW-Authenticate"), "Basic ")) {
 				t.Errorf("%s %s with %s: %d %s", c.method, c.path, name, got.Code, got.Body)
@@ -175,6 +178,62 @@ func TestPlainHTTPDoesNotLeaveTheMachine(t *testing.T) {
 	}
 	plain := newWorld(t, func(o *serviceapi.Options) { o.DangerouslyPlainHTTP = true })
 	plain.do("all", "GET", "/v1/events", "", "Peer: 192.0.2.1:80").want(200, "")
+}
+
+// A proxy on this machine does not make what crossed the network in the clear
+// a request of this machine.
+//
+// Rows: 197
+func TestPlainHTTPDoesNotComeInByAProxyOfThisMachine(t *testing.T) {
+	w := newWorld(t)
+	proxies, err := httpauth.NewProxies("127.0.0.1/32")
+	w.must(err)
+	w.public.Guard.Proxies = proxies
+	for _, c := range []struct {
+		headers []string
+		status  int
+	}{
+		{[]string{"X-Forwarded-Proto: https", "X-Forwarded-For: 203.0.113.9"}, 200},
+		{[]string{"X-Forwarded-Proto: HTTPS"}, 200},
+		{[]string{"X-Forwarded-For: 127.0.0.1"}, 200},
+		{[]string{"X-Forwarded-Proto: http", "X-Forwarded-For: 203.0.113.9"}, 403},
+		{[]string{"X-Forwarded-Proto: http"}, 403},
+		{[]string{"X-Forwarded-Proto: "}, 403},
+		{[]string{"X-Forwarded-Proto: https", "X-Forwarded-Proto: https"}, 403},
+		{[]string{"X-Forwarded-For: 203.0.113.9"}, 403},
+		{[]string{"Peer: 127.0.0.2:80", "X-Forwarded-Proto: http", "X-Forwarded-For: 203.0.113.9"}, 403}, // a proxy that nobody named
+	} {
+		if got := w.do("all", "GET", "/v1/events", "", c.headers...); got.Code != c.status || c.status == 403 && got.code() != "https_required" {
+			t.Errorf("%q: %d %s", c.headers, got.Code, got.Body)
+		}
+	}
+}
+
+// Programs give their users ids of their own, and encode more or less of them.
+//
+// Rows: 56
+func TestIDsInPathsAreDecodedOnce(t *testing.T) {
+	w := newWorld(t)
+	for path, id := range map[string]string{
+		"alice@example.com": "alice@example.com", "alice%40example.com": "alice@example.com", "tenant%3A7": "tenant:7", "tenant:7": "tenant:7", "a%2Bb": "a+b", "a+b": "a+b",
+		"%61lice": "alice", "a%20b": "a b", "a%7Cb": "a|b", "J%C3%BCrgen": "J\u00fcrgen", "a%252Fb": "a%2Fb", "a%25": "a%", "...": "...", "%2Ehidden": ".hidden", "a%5Cb": "a\\b", "a%3Fb": "a?b",
+	} {
+		one, other := w.start(id), w.start("somebody else")
+		w.do("sessions-end", "DELETE", "/v1/users/"+path+"/sessions", "").want(204, "")
+		if w.alive(one.Row.ID) || !w.alive(other.Row.ID) {
+			t.Errorf("%s: the sessions of %q go on, or another's do not", path, id)
+		}
+	}
+	at := url.PathEscape(w.ada.ID[:2]) + "%" + fmt.Sprintf("%X", w.ada.ID[2]) + w.ada.ID[3:]
+	if got := w.do("users-read", "GET", "/v1/users/"+at, "").want(200, ""); got.text("id") != w.ada.ID {
+		t.Errorf("%s", got.Body)
+	}
+	for _, path := range []string{"/v1/users/a%2Fb/sessions", "/v1/users/a%2fb/sessions", "/v1/users/%2F/sessions", "/v1/users/./sessions", "/v1/users/../sessions", "/v1/users/%2E%2E/sessions", "/v1/users/.%2e/sessions", "/v1/users/%2e/sessions",
+		"/v1/users/%00/sessions", "/v1/users/a%0Ab/sessions", "/v1/users/%FF/sessions", "/v1/users//sessions", "/v1/users/a/session%73", "/v1/users%2Fa/sessions", "/v1/%75sers/a/sessions", "/v1/users/a/sessions/", "/v1/users/a//sessions",
+		"/v1/users/" + strings.Repeat("%61", 256) + "/sessions"} {
+		w.do("all", "DELETE", path, "").want(404, "not_found")
+	}
+	w.do("sessions-end", "DELETE", "/v1/users/"+strings.Repeat("%61", 255)+"/sessions", "").want(204, "")
 }
 
 // What services sent, their secrets above all, is in no answer, log or event.
