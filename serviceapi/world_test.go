@@ -99,7 +99,7 @@ func newWorld(t testing.TB, change ...func(*serviceapi.Options)) *world {
 		Audience: "app", Log: slog.New(slog.NewJSONHandler(w.log, nil)), Web: httpapi.Client{Scope: "read"}, MaxSessions: 3,
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}}})
 	w.must(err)
-	o := serviceapi.Options{API: w.public, Accounts: w.accounts, Events: eventLog{w}, Revoked: w.revoked, Keep: keep,
+	o := serviceapi.Options{API: w.public, Accounts: w.accounts, Events: eventLog{w}, Revoked: w.revoked, Keep: keep, Now: w.clock,
 		Note: func(u session.Use, _ time.Time) { w.mu.Lock(); defer w.mu.Unlock(); w.used = append(w.used, u) }}
 	for _, c := range change {
 		c(&o)

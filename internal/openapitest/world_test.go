@@ -90,7 +90,7 @@ func newWorld(t *testing.T) *world {
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{"https://spa.example"}}}})
 	w.must(err)
 	w.handler = w.API
-	w.service, err = serviceapi.New(serviceapi.Options{API: w.API, Accounts: accounts, Events: w.store, Revoked: revoked, Keep: time.Hour,
+	w.service, err = serviceapi.New(serviceapi.Options{API: w.API, Accounts: accounts, Events: w.store, Revoked: revoked, Keep: time.Hour, Now: clock,
 		Note: func(session.Use, time.Time) {}})
 	w.must(err)
 	return w

@@ -88,7 +88,7 @@ func newNode(w *world, store *memstore.Store) *node {
 	public, err := httpapi.New(httpapi.Options{Engine: n.engine, Guard: guard, Accounts: accounts, Keys: w.ring, Services: service.New(services),
 		Audience: audience, Log: slog.New(slog.DiscardHandler), Web: httpapi.Client{Scope: "read"}, Clients: []httpapi.Client{{ID: "cli", Scope: "read"}}})
 	must(err)
-	n.api, err = serviceapi.New(serviceapi.Options{API: public, Accounts: accounts, Events: noEvents{}, Revoked: n.revoked, Keep: keep,
+	n.api, err = serviceapi.New(serviceapi.Options{API: public, Accounts: accounts, Events: noEvents{}, Revoked: n.revoked, Keep: keep, Now: time.Now,
 		Note: n.uses.Note, DangerouslyPlainHTTP: true}) // the pipes have no address
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
