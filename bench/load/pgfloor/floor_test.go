@@ -1,6 +1,7 @@
 package pgfloor
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,13 @@ func TestReportOfPgbenchIsRead(t *testing.T) {
 		if _, err := parse(strings.Replace(said, spoil[0], spoil[1], 1)); err == nil {
 			t.Errorf("%s: accepted", spoil[1])
 		}
+	}
+}
+
+// pgbench's time is over before its clients are connected: there is no latency.
+func TestReportOfNothingIsKnown(t *testing.T) {
+	if _, err := parse("pgbench (15.18)\nnumber of transactions actually processed: 0\nnumber of failed transactions: 0 (NaN%)\n"); !errors.Is(err, errNothing) {
+		t.Error(err)
 	}
 }
 
