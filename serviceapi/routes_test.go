@@ -279,7 +279,7 @@ func TestNothingLeaks(t *testing.T) {
 
 func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 	_, err := serviceapi.New(serviceapi.Options{})
-	if err == nil || strings.Count(err.Error(), "missing") != 6 {
+	if err == nil || strings.Count(err.Error(), "missing") != 7 {
 		t.Errorf("%v", err)
 	}
 }
