@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,9 +56,7 @@ func (s *Store) sessionsOf(ctx context.Context, userID string) ([][16]byte, erro
 	if !storable(userID) {
 		return nil, ctx.Err()
 	}
-	return collect(ctx, s, "find a user's sessions", reads, func(rows pgx.Rows) (id [16]byte, err error) {
-		return id, rows.Scan(&id)
-	}, sqlSessionsOf, userID)
+	return collect(ctx, s, "find a user's sessions", reads, scanUUID, sqlSessionsOf, userID)
 }
 
 const sqlEndEveryone = `UPDATE pawl.epoch SET at = $1, reason = $2, written = '00000000-0000-0000-0000-000000000000' WHERE at < $1`
@@ -73,7 +73,7 @@ func (s *Store) EndEveryone(ctx context.Context, at time.Time, reason session.Re
 			if err != nil {
 				return session.Epoch{}, err
 			}
-			until = now.Add(session.EpochMargin)
+			until = session.NextEpoch(now)
 		}
 		if _, err := s.exec(ctx, "end everyone", sqlEndEveryone, until, string(reason)); err != nil {
 			return session.Epoch{}, err
@@ -125,50 +125,102 @@ func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.
 }
 
 const (
-	sqlSweep = `DELETE FROM pawl.sessions WHERE id = ANY (ARRAY(SELECT id FROM pawl.sessions
-		WHERE absolute_end <= ` + sqlNow + ` AND coalesce(ended_at, CASE WHEN created_at <= ` + sqlEpoch + ` THEN ` + sqlEpoch + ` END, '-infinity')
-			< ` + sqlNow + ` - $2::interval
-		ORDER BY absolute_end LIMIT $3 FOR UPDATE SKIP LOCKED))`
+	sqlOver = ` FROM pawl.sessions WHERE absolute_end <= ` + sqlNow + ` AND coalesce(ended_at,
+		CASE WHEN created_at <= ` + sqlEpoch + ` THEN ` + sqlEpoch + ` END, '-infinity') < ` + sqlNow + ` - $2::interval`
+	// One may have been ended since it was found, and is to be told then.
+	sqlSweep = `DELETE` + sqlOver + ` AND id = ANY ($3)`
+	sqlThere = `SELECT id FROM pawl.sessions WHERE id = ANY ($1)`
 	// A line may be there for a session that has not been stored yet, but not
 	// for one that is over.
-	sqlSweepLines = `DELETE FROM pawl.user_sessions WHERE (user_id, session) IN (SELECT user_id, session FROM pawl.user_sessions
-		WHERE over_at <= ` + sqlNow + ` - $2::interval AND NOT EXISTS (SELECT 1 FROM pawl.sessions WHERE id = session)
-		ORDER BY over_at LIMIT $3)`
+	sqlOldLines   = `SELECT user_id, session FROM pawl.user_sessions WHERE over_at <= ` + sqlNow + ` - $2::interval ORDER BY over_at`
+	sqlSweepLines = `DELETE FROM pawl.user_sessions AS l USING unnest($1::text[], $2::uuid[]) AS v (user_id, session)
+		WHERE l.user_id = v.user_id AND l.session = v.session`
 )
+
+// atMost is the end of a statement that finds what to sweep: a limit that the
+// planner knows. What was found is removed by its keys, in a statement of its
+// own: that works where rows are spread by key, and no more is locked.
+func atMost(limit int) string { return ` LIMIT ` + strconv.Itoa(max(0, limit)) }
+
+func scanUUID(rows pgx.Rows) (id [16]byte, err error) { return id, rows.Scan(&id) }
 
 // Sweep implements [session.Directory].
 func (s *Store) Sweep(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
-	limit = max(0, limit)
-	removed, err := s.exec(ctx, "sweep sessions", sqlSweep, s.clock(), feedKeep, limit)
+	over, err := collect(ctx, s, "find sessions to sweep", reads, scanUUID, `SELECT id`+sqlOver+` ORDER BY absolute_end`+atMost(limit), s.clock(), feedKeep)
 	if err != nil {
-		return removed, err
+		return 0, err
 	}
-	if _, err := s.exec(ctx, "sweep sessions of users", sqlSweepLines, s.clock(), feedKeep, limit); err != nil {
+	removed := 0
+	if len(over) > 0 {
+		if removed, err = s.exec(ctx, "sweep sessions", sqlSweep, s.clock(), feedKeep, over); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.sweepLines(ctx, limit, feedKeep); err != nil {
 		return removed, err
 	}
 	written, err := s.writeEpoch(ctx, limit-removed, feedKeep)
 	return removed + written, err
 }
 
+// sweepLines removes lines that lead to no session, out of the limit oldest.
+// One that leads to a session that must still be told stays until that is
+// swept.
+func (s *Store) sweepLines(ctx context.Context, limit int, feedKeep time.Duration) error {
+	var users []string
+	var ids [][16]byte
+	err := s.query(ctx, "find sessions of users to sweep", reads, func() { users, ids = nil, nil }, func(rows pgx.Rows) error {
+		var user string
+		var id [16]byte
+		err := rows.Scan(&user, &id)
+		users, ids = append(users, user), append(ids, id)
+		return err
+	}, sqlOldLines+atMost(limit), s.clock(), feedKeep)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	there, err := collect(ctx, s, "find sessions of users to sweep", reads, scanUUID, sqlThere, ids)
+	if err != nil {
+		return err
+	}
+	var gone struct {
+		users []string
+		ids   [][16]byte
+	}
+	for i, id := range ids {
+		if !slices.Contains(there, id) {
+			gone.users, gone.ids = append(gone.users, users[i]), append(gone.ids, id)
+		}
+	}
+	if len(gone.ids) == 0 {
+		return nil
+	}
+	_, err = s.exec(ctx, "sweep sessions of users", sqlSweepLines, gone.users, gone.ids)
+	return err
+}
+
 const (
-	sqlEpochDue  = `SELECT written FROM pawl.epoch WHERE written IS NOT NULL AND at < ` + sqlNow + ` - $2::interval`
+	sqlEpochDue  = `SELECT written, at FROM pawl.epoch WHERE written IS NOT NULL AND at < ` + sqlNow + ` - $2::interval`
 	sqlEpochStep = `SELECT id FROM pawl.sessions WHERE id > $1 ORDER BY id LIMIT $2`
-	// With the condition on the epoch that was read: it may have moved on.
 	sqlEpochRows = `UPDATE pawl.sessions SET ended_at = e.at, end_reason = e.reason, salt = ` + noSalt + `
 		FROM pawl.epoch e WHERE sessions.id = ANY ($1) AND ended_at IS NULL AND created_at <= e.at`
-	sqlEpochTo = `UPDATE pawl.epoch SET written = $2 WHERE written = $1`
+	// On the condition that it is still that epoch: the next one begins where
+	// this one did.
+	sqlEpochTo = `UPDATE pawl.epoch SET written = $2 WHERE written = $1 AND at = $3`
 )
 
 // writeEpoch writes the epoch into at most limit rows, in the order of their
 // ids, and returns how many it looked at. How far it got is kept with the
 // epoch: whoever comes next goes on there.
 func (s *Store) writeEpoch(ctx context.Context, limit int, feedKeep time.Duration) (int, error) {
-	scan := func(rows pgx.Rows) (id [16]byte, err error) { return id, rows.Scan(&id) }
-	due, err := collect(ctx, s, "find the epoch", reads, scan, sqlEpochDue, s.clock(), feedKeep)
+	var at time.Time
+	due, err := collect(ctx, s, "find the epoch", reads, func(rows pgx.Rows) (written [16]byte, err error) {
+		return written, rows.Scan(&written, &at)
+	}, sqlEpochDue, s.clock(), feedKeep)
 	if err != nil || len(due) == 0 || limit <= 0 {
 		return 0, err
 	}
-	step, err := collect(ctx, s, "find what the epoch ended", reads, scan, sqlEpochStep, due[0], limit)
+	step, err := collect(ctx, s, "find what the epoch ended", reads, scanUUID, sqlEpochStep, due[0], limit)
 	if err != nil {
 		return 0, err
 	}
@@ -179,7 +231,7 @@ func (s *Store) writeEpoch(ctx context.Context, limit int, feedKeep time.Duratio
 	if len(step) == limit {
 		to = &step[len(step)-1]
 	}
-	_, err = s.exec(ctx, "note how far the epoch is written", sqlEpochTo, due[0], to)
+	_, err = s.exec(ctx, "note how far the epoch is written", sqlEpochTo, due[0], to, at)
 	return len(step), err
 }
 

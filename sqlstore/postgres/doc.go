@@ -18,14 +18,19 @@
 // statements; where NOTIFY works, other nodes learn of an end at once.
 //
 // The clock is the database's, read in the statement that reads or writes the
-// rows, so the nodes' own clocks do not matter.
+// rows, before them, so the nodes' own clocks do not matter.
 //
 // # When the database does not answer
 //
 // A call ends within [CallTimeout], whatever its context says: a call that was
 // begun is not given up half-way, which would close its connection and leave
-// its outcome unknown. Serialisation failures and deadlocks are tried again,
-// and so is what never reached the database. Everything else is an error that
-// leaves open whether a write took effect, which package session takes as
-// ordinary.
+// its outcome unknown. Serialisation failures, deadlocks and locks that were
+// waited for too long are tried again, and so is what never reached the
+// database. Everything else is an error that leaves open whether a write took
+// effect, which package session takes as ordinary.
+//
+// A server that takes no writes is not the store: a standby, or a primary that
+// was demoted, does not know what has ended. Unless the URL says
+// target_session_attrs, none is connected to, and who finds that a connection
+// leads to one gives all connections up.
 package postgres

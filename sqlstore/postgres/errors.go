@@ -22,6 +22,7 @@ const (
 	stateCrash         = "57P02"
 	stateNotYet        = "57P03"
 	stateReadOnly      = "25006"
+	stateLocked        = "55P03" // a lock was waited for longer than lock_timeout
 )
 
 // state returns the SQLSTATE of an error; empty if it has none.
@@ -36,7 +37,7 @@ func state(err error) string {
 // doing it again may work.
 func isContention(err error) bool {
 	s := state(err)
-	return s == stateSerialization || s == stateDeadlock
+	return s == stateSerialization || s == stateDeadlock || s == stateLocked
 }
 
 // errReadOnly is what a server that takes no writes would answer to one.

@@ -14,8 +14,12 @@ import (
 const (
 	eventColumns = `at, type, reason, user_id, session, generation, client_id, actor, key_id, address, user_agent, request_id`
 
-	// The counter's row is locked from here until the events are committed.
-	sqlAppend = `WITH c AS (UPDATE pawl.counter SET value = value + $2 WHERE name = 'events' RETURNING value)
+	// The counter's row is locked from here until the events are committed. It
+	// counts the microseconds since 1970, or one by one where that is faster: a
+	// database that lost its last writes, since a standby took over or a backup
+	// was restored, goes on above the cursors that it no longer knows of. They
+	// stay below 2^53, which programs take for a number, until the year 2255.
+	sqlAppend = `WITH c AS (UPDATE pawl.counter SET value = greatest(value, (extract(epoch FROM ` + sqlNow + `) * 1000000)::bigint) + $2 WHERE name = 'events' RETURNING value)
 		INSERT INTO pawl.events (cursor, ` + eventColumns + `)
 		SELECT c.value - $2 + place, coalesce(at, ` + sqlNow + `), type, reason, user_id, session, generation, client_id, actor, key_id, address, user_agent, request_id
 		FROM c, unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[],
@@ -23,6 +27,18 @@ const (
 )
 
 var errCounter = errors.New("postgres: append events: the row of pawl.counter is missing; restore it with the greatest cursor of pawl.events")
+
+// Events and their cursors: what a reader may rely on.
+//
+//   - An event that becomes visible later has a greater cursor. Who asks for
+//     what comes after the last cursor it got misses nothing that is kept, and
+//     gets nothing twice.
+//   - No cursor is given twice, not even by a database that lost its last
+//     writes, if its clock is not behind the one of before by more than the
+//     time that went by in between.
+//   - Cursors have gaps. What they say of time is nearly true, and not for use.
+//
+// What a database lost is lost: its events may be read by some and never again.
 
 // Append implements [session.EventLog]: all events are stored or none. An event
 // without a time gets the store's.
@@ -76,12 +92,11 @@ func (r *record) event() (e sqlstore.StoredEvent) {
 	return e
 }
 
-// Events are stored nearly in the order of their times; the first that is
-// young enough ends it, so that no index of times is needed. No more are read
-// than may be removed.
+// Events are stored nearly in the order of their times, so no index of times is
+// needed: the old ones are among the first. One whose time is in the future
+// does not keep those behind it. No more are read than may be removed.
 const sqlTrim = `DELETE FROM pawl.events WHERE cursor = ANY (ARRAY(SELECT cursor FROM
-	(SELECT cursor, bool_and(at < ` + sqlNow + ` - $2::interval) OVER (ORDER BY cursor) AS old FROM
-		(SELECT cursor, at FROM pawl.events ORDER BY cursor LIMIT $3) AS first) AS judged WHERE old))`
+	(SELECT cursor, at FROM pawl.events ORDER BY cursor LIMIT $3) AS first WHERE at < ` + sqlNow + ` - $2::interval))`
 
 // TrimEvents implements [sqlstore.Events].
 func (s *Store) TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error) {

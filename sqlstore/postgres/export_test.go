@@ -2,3 +2,5 @@ package postgres
 
 // What tests of the statements themselves need.
 var Prefer = prefer
+
+const SQLNow = sqlNow

@@ -150,14 +150,14 @@ var (
 		WHERE cursor > coalesce((SELECT value FROM pawl.counter WHERE name = 'events'), 0) LIMIT %d) AS page`, eventPage)
 )
 
-// checkEvents: the next cursor is greater than all that were given.
+// checkEvents: the counter has reached every cursor that was given.
 func (s *Store) checkEvents(ctx context.Context, r *sqlstore.Report) error {
 	ahead, err := s.number(ctx, "check events", sqlAhead)
 	if err != nil {
 		return err
 	}
 	if ahead > 0 {
-		r.Fault("events: %d or more have cursors that will be given again", ahead)
+		r.Fault("events: %d or more have cursors that the counter has not reached", ahead)
 	}
 	for n, after := eventPage, int64(0); n == eventPage; r.Events += n {
 		err := s.do(ctx, "count events", reads, func(ctx context.Context, p *pool) error {

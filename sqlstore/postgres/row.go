@@ -12,7 +12,7 @@ import (
 )
 
 // sessionColumns are the columns of a session in the order of [rowArgs] and
-// [scanRow].
+// [record.session].
 const sessionColumns = `id, salt, master, user_id, client_id, audience, scope,
 	generation, rotated_at, confirmed_at, prior_used_at, late_repeats, key_hash,
 	created_at, auth_time, methods, absolute_end, idle_limit, transport, remembered,

@@ -91,9 +91,10 @@ func (s *Store) clock() *time.Time {
 }
 
 // sqlNow is the store's clock in a statement whose first argument is
-// [Store.clock]. It is read when the statement reaches the database, before any
-// row is.
-const sqlNow = `coalesce($1::timestamptz, statement_timestamp())`
+// [Store.clock]. It is read when the first message of the statement reaches the
+// database, before it looks at any row. PostgreSQL's statement_timestamp is not:
+// it is read again when the statement is run, after the rows were chosen.
+const sqlNow = `coalesce($1::timestamptz, transaction_timestamp())`
 
 // A kind says what is done about a call whose connection breaks.
 type kind int

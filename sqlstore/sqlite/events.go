@@ -70,11 +70,11 @@ func (s *Store) events(ctx context.Context, condition string, limit int, args ..
 func (s *Store) TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error) {
 	var trimmed int64
 	err := s.write(ctx, "trim events", func(tx *tx) (err error) {
-		// Events are stored nearly in the order of their times; the first that
-		// is young enough ends it, so that no index of times is needed.
-		trimmed, err = tx.exec(`DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE cursor <
-			coalesce((SELECT cursor FROM events WHERE at >= ? ORDER BY cursor LIMIT 1), 9223372036854775807)
-			ORDER BY cursor LIMIT ?)`, tx.now.Add(-keep).UnixMicro(), max(0, limit))
+		// Events are stored nearly in the order of their times, so no index of
+		// times is needed: the old ones are among the first. One whose time is
+		// in the future does not keep those behind it.
+		trimmed, err = tx.exec(`DELETE FROM events WHERE cursor IN (SELECT cursor FROM
+			(SELECT cursor, at FROM events ORDER BY cursor LIMIT ?) WHERE at < ?)`, max(0, limit), tx.now.Add(-keep).UnixMicro())
 		return err
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ var eventTests = []tierTest{
 	{name: "AreNotMissedByWhoFollows", run: eventsFollowed},
 	{name: "OfAUser", run: eventsOfUser},
 	{name: "TrimKeepsTheYoungAndTheCursors", run: eventsTrimmed},
+	{name: "TrimGoesPastTheFuture", run: eventsOfTheFuture},
 }
 
 // events returns all events after a cursor, read in pages of that size.
@@ -156,5 +157,29 @@ func eventsTrimmed(b *bench) {
 	b.must(b.store.Append(b.Context(), []session.Event{{Type: session.EventRenewed}}))
 	if next := b.events(0, 100); len(next) != 1 || next[0].Cursor <= left[3].Cursor {
 		b.Errorf("a cursor was given again: %+v after %d", next, left[3].Cursor)
+	}
+}
+
+// An event whose time is in the future, since a clock was wrong, does not keep
+// those that come after it.
+//
+// Rows: 243.
+func eventsOfTheFuture(b *bench) {
+	now := b.clock.Now()
+	for _, ago := range []time.Duration{-365 * 24 * time.Hour, 5 * time.Hour, 6 * time.Hour, 0, 5 * time.Hour} {
+		b.must(b.store.Append(b.Context(), []session.Event{{Type: session.EventRenewed, Time: now.Add(-ago)}}))
+	}
+	if n, err := b.store.TrimEvents(b.Context(), 4*time.Hour, 2); err != nil || n != 1 {
+		b.Errorf("trimmed %d, %v; want 1 of the first 2", n, err)
+	}
+	if n, err := b.store.TrimEvents(b.Context(), 4*time.Hour, 100); err != nil || n != 2 {
+		b.Errorf("trimmed %d, %v; want 2", n, err)
+	}
+	var left []time.Duration
+	for _, e := range b.events(0, 100) {
+		left = append(left, now.Sub(e.Time))
+	}
+	if len(left) != 2 || left[0] >= 0 || left[1] != 0 {
+		b.Errorf("left: %v; want that of the future and that of now", left)
 	}
 }

@@ -32,6 +32,7 @@ var flaws = []struct{ flaw, test string }{
 	{"events of a user begin at the first", "Events/OfAUser"},
 	{"trim knows no limit", "Events/TrimKeepsTheYoungAndTheCursors"},
 	{"trim takes the young", "Events/TrimKeepsTheYoungAndTheCursors"},
+	{"trim ends at the young", "Events/TrimGoesPastTheFuture"},
 	{"erase does nothing", "Erase/SessionsStayEnded"},
 	{"erase counts once more", "Erase/SessionsStayEnded"},
 	{"erase does nothing", "Erase/SessionsThatTheEpochEnded"},
@@ -103,6 +104,9 @@ func (s *flawed) TrimEvents(ctx context.Context, keep time.Duration, limit int) 
 	}
 	if s.has("trim takes the young") {
 		keep -= time.Hour
+	}
+	if s.has("trim ends at the young") {
+		limit = min(limit, 1)
 	}
 	return s.Store.TrimEvents(ctx, keep, limit)
 }
