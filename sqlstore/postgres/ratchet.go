@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,30 +103,31 @@ func uuids(ids []session.ID) [][16]byte {
 	return list
 }
 
-// The three ways in which [session.Row.Apply] changes a row. Each is a
-// compare-and-swap on the generation and on not having ended, for many rows at
-// once. A row that somebody else has locked is left alone.
+// The three ways in which [session.Row.Apply] changes a row, on the condition
+// that it has not ended; and the first use of a generation. With arguments for
+// constants, a CASE keeps what it does not choose from being computed, and
+// overflowing, only if its condition excludes it on both sides.
+var (
+	turning = newSwap(`id uuid, was int8, rolled_back_at timestamptz, generation int8, rotated_at timestamptz, prior_used_at timestamptz,
+			late_repeats int2, key_hash bytea, last_seen timestamptz`, sqlLive,
+		`generation = v.generation, rotated_at = v.rotated_at, confirmed_at = NULL,
+			prior_used_at = v.prior_used_at, key_hash = v.key_hash, last_seen = v.last_seen,
+			late_repeats = v.late_repeats | CASE WHEN v.generation - v.was BETWEEN 0 AND 7 THEN ((s.late_repeats::int << (v.generation - v.was)::int) & 255)::smallint ELSE 0::smallint END,
+			`+sqlRolledBack)
+	noting = newSwap(`id uuid, was int8, rolled_back_at timestamptz, late_repeats int2`, sqlLive,
+		`late_repeats = s.late_repeats | v.late_repeats, `+sqlRolledBack)
+	ending = newSwap(`id uuid, was int8, reason text`, sqlLive,
+		`ended_at = `+sqlNow+`, end_reason = v.reason, salt = `+noSalt)
+	confirming = newSwap(`id uuid, was int8`, sqlUnused, `confirmed_at = `+sqlNow)
+)
+
 const (
-	sqlMine = `, mine AS (SELECT id FROM pawl.sessions s JOIN v USING (id) WHERE s.generation = was AND ` + sqlLive + `
-		ORDER BY id FOR UPDATE OF s SKIP LOCKED)`
 	// It only moves forward; greatest passes over NULL, which is never.
 	sqlRolledBack = `rolled_back_at = greatest(s.rolled_back_at, v.rolled_back_at)`
-	sqlWhere      = ` FROM v JOIN mine USING (id) WHERE s.id = v.id RETURNING s.id`
+	noSalt        = `'\x00000000000000000000000000000000'`
 
-	sqlTurn = `WITH v AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
-			$7::smallint[], $8::bytea[], $9::timestamptz[])
-			AS v (id, was, rolled_back_at, generation, rotated_at, prior_used_at, late_repeats, key_hash, last_seen))` + sqlMine + `
-		UPDATE pawl.sessions s SET generation = v.generation, rotated_at = v.rotated_at, confirmed_at = NULL,
-			prior_used_at = v.prior_used_at, key_hash = v.key_hash, last_seen = v.last_seen,
-			late_repeats = v.late_repeats | CASE WHEN v.generation - v.was < 8 THEN ((s.late_repeats::int << (v.generation - v.was)::int) & 255)::smallint ELSE 0::smallint END,
-			` + sqlRolledBack + sqlWhere
-	sqlNote = `WITH v AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::smallint[])
-			AS v (id, was, rolled_back_at, late_repeats))` + sqlMine + `
-		UPDATE pawl.sessions s SET late_repeats = s.late_repeats | v.late_repeats, ` + sqlRolledBack + sqlWhere
-	sqlEnd = `WITH v AS (SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS v (id, was, reason))` + sqlMine + `
-		UPDATE pawl.sessions s SET ended_at = ` + sqlNow + `, end_reason = v.reason, salt = ` + noSalt + sqlWhere
-
-	noSalt = `'\x00000000000000000000000000000000'`
+	sqlUnused   = `confirmed_at IS NULL AND ` + sqlLive
+	sqlUnusedOf = `SELECT id, generation FROM pawl.sessions WHERE id = ANY ($1) AND ` + sqlUnused
 )
 
 // swaps are the changes of a call by kind, as arrays of their fields.
@@ -173,106 +177,94 @@ func newSwaps(changes []session.Change) *swaps {
 	return s
 }
 
-// batch returns the statements: one for each kind of change there is. They
-// travel together.
-func (s *swaps) batch(clock *time.Time) *pgx.Batch {
-	b := &pgx.Batch{}
+// kinds returns the changes, kind by kind.
+func (s *swaps) kinds() (all []changes) {
 	if t := &s.turns; len(t.ids) > 0 {
-		b.Queue(sqlTurn, t.ids, t.was, t.rolledBack, t.to, t.rotated, t.priorUsed, t.lateRepeats, t.keyHashes, t.lastSeen)
+		all = append(all, changes{turning, t.ids, []any{t.ids, t.was, t.rolledBack, t.to, t.rotated, t.priorUsed, t.lateRepeats, t.keyHashes, t.lastSeen}})
 	}
 	if n := &s.notes; len(n.ids) > 0 {
-		b.Queue(sqlNote, n.ids, n.was, n.rolledBack, n.lateRepeats)
+		all = append(all, changes{noting, n.ids, []any{n.ids, n.was, n.rolledBack, n.lateRepeats}})
 	}
 	if e := &s.ends; len(e.ids) > 0 {
-		b.Queue(sqlEnd, clock, e.ids, e.was, e.reasons)
+		all = append(all, changes{ending, e.ids, []any{e.ids, e.was, e.reasons}})
 	}
-	return b
+	return all
 }
 
-// Replace implements [session.Ratchet]. If an error other than a conflict
-// occurs, every change fails with it.
+// Replace implements [session.Ratchet]. If the rows are on one machine, they
+// are changed in one transaction: if an error other than a conflict occurs,
+// every change fails with it.
 func (s *Store) Replace(ctx context.Context, changes []session.Change) []error {
 	errs := make([]error, len(changes))
-	swaps := newSwaps(changes)
-	done := make(map[session.ID]bool, len(changes))
-	err := s.do(ctx, "replace sessions", writes, func(ctx context.Context, p *pool) error {
-		clear(done)
-		batch := swaps.batch(s.clock())
-		results := p.SendBatch(ctx, batch)
-		for range batch.Len() {
-			rows, err := results.Query()
-			if err != nil {
-				results.Close()
-				return err
-			}
-			ids, err := pgx.CollectRows(rows, scanID)
-			if err != nil {
-				results.Close()
-				return err
-			}
-			for _, id := range ids {
-				done[id] = true
-			}
-		}
-		return results.Close()
-	})
-	for i := range errs {
-		switch {
-		case err != nil:
-			errs[i] = err
-		case !done[changes[i].ID]:
-			errs[i] = session.ErrConflict
-		}
+	outcome := s.swap(ctx, "replace sessions", newSwaps(changes).kinds()...)
+	ended := false
+	for i := range changes {
+		errs[i] = outcome[changes[i].ID]
+		ended = ended || errs[i] == nil && changes[i].End != ""
 	}
-	if err == nil && len(swaps.ends.ids) > 0 {
+	if ended {
 		s.tell(ctx)
 	}
 	return errs
 }
 
-func scanID(row pgx.CollectableRow) (id session.ID, err error) {
-	return id, row.Scan((*[16]byte)(&id))
-}
+// maxHeld is how long [Store.Confirm] waits for rows that are held. Renewals
+// hold them for much less; the uses of all other rows wait too.
+const maxHeld = 500 * time.Millisecond
 
-const (
-	sqlConfirmable = ` FROM pawl.sessions JOIN v USING (id) WHERE generation = was AND confirmed_at IS NULL AND ` + sqlLive
-	sqlUses        = `WITH v AS (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS v (id, was))`
-	sqlConfirm     = sqlUses + `, mine AS (SELECT id` + sqlConfirmable + ` ORDER BY id FOR UPDATE OF sessions SKIP LOCKED)
-		UPDATE pawl.sessions s SET confirmed_at = coalesce($3::timestamptz, statement_timestamp()) FROM mine WHERE s.id = mine.id`
-	sqlUnconfirmed = sqlUses + ` SELECT id` + sqlConfirmable
-)
+// ErrHeld says that somebody else held a row for too long. Other rows were
+// written.
+var ErrHeld = errors.New("postgres: a row is held by another transaction; try again")
 
 // Confirm implements [session.Ratchet]. It judges by the clock before it
-// stamps. What somebody else has locked is tried again until it is confirmed,
-// or nothing is left to confirm.
+// stamps. What somebody else has locked is tried again for a moment, until it
+// is confirmed or there is nothing to confirm; then the error is [ErrHeld], and
+// all others are confirmed.
 func (s *Store) Confirm(ctx context.Context, uses []session.Use, settle time.Duration) (time.Time, error) {
 	now, err := s.time(ctx)
 	if err != nil {
 		return now, err
 	}
-	var ids [][16]byte
-	var generations []int64
-	for _, u := range uses {
-		if u.Settled(now, settle) {
-			ids, generations = append(ids, u.Session), append(generations, int64(u.Generation))
+	left := slices.DeleteFunc(slices.Clone(uses), func(u session.Use) bool { return !u.Settled(now, settle) })
+	waiting, cancel := context.WithTimeout(ctx, maxHeld)
+	defer cancel()
+	for try := 0; len(left) > 0; try++ {
+		if try > 0 && !pause(waiting, try) {
+			return now, cmp.Or(ctx.Err(), ErrHeld)
 		}
-	}
-	for try := 0; len(ids) > 0; try++ {
-		changed, err := s.exec(ctx, "confirm sessions", sqlConfirm, ids, generations, s.clock())
-		if err != nil {
+		if left, err = s.confirm(ctx, left); err != nil {
 			return now, err
-		}
-		if changed == len(ids) {
-			return now, nil
-		}
-		left, err := collect(ctx, s, "find what to confirm", reads, func(rows pgx.Rows) (session.ID, error) { return scanID(rows) },
-			sqlUnconfirmed, ids, generations)
-		if err != nil || len(left) == 0 {
-			return now, err
-		}
-		if !pause(ctx, try) {
-			return now, ctx.Err()
 		}
 	}
 	return now, nil
+}
+
+// confirm returns those uses that should be confirmed and could not be.
+func (s *Store) confirm(ctx context.Context, uses []session.Use) ([]session.Use, error) {
+	ids, generations := make([][16]byte, len(uses)), make([]int64, len(uses))
+	for i, u := range uses {
+		ids[i], generations[i] = u.Session, int64(u.Generation)
+	}
+	done := true
+	for _, err := range s.swap(ctx, "confirm sessions", changes{confirming, ids, []any{ids, generations}}) {
+		if err != nil && !errors.Is(err, session.ErrConflict) {
+			return nil, err
+		}
+		done = done && err == nil
+	}
+	if done {
+		return nil, nil
+	}
+	unused := make(map[session.ID]uint32)
+	err := s.query(ctx, "find what to confirm", reads, func() { clear(unused) }, func(rows pgx.Rows) error {
+		var id [16]byte
+		var generation int64
+		err := rows.Scan(&id, &generation)
+		unused[id] = uint32(generation)
+		return err
+	}, sqlUnusedOf, ids)
+	return slices.DeleteFunc(uses, func(u session.Use) bool {
+		generation, is := unused[u.Session]
+		return !is || generation != u.Generation
+	}), err
 }

@@ -22,6 +22,11 @@ type Options struct {
 	// DangerouslyPlain allows a connection beyond this machine that is not
 	// encrypted, or whose server is not proved.
 	DangerouslyPlain bool
+	// Sharded says that the rows are spread by key over machines, and that one
+	// statement takes locks within one of them only, as with Citus: each session
+	// that is renewed or confirmed has a statement and a transaction of its own.
+	// They still travel together.
+	Sharded bool
 	// Now is the store's clock, for tests; nil: the clock of the database, which
 	// all nodes share.
 	Now func() time.Time
@@ -34,9 +39,11 @@ type pool = pgxpool.Pool
 
 // A Store is one opened database. It is safe for concurrent use.
 type Store struct {
-	pool   *pgxpool.Pool
-	now    func() time.Time // nil: the clock of the database
-	closed atomic.Bool
+	pool    *pgxpool.Pool
+	now     func() time.Time // nil: the clock of the database
+	sharded bool
+	closed  atomic.Bool
+	bell    bell // wakes the other nodes
 }
 
 var _ sqlstore.Store = (*Store)(nil)
@@ -55,7 +62,7 @@ func open(ctx context.Context, o Options, check func(context.Context, *Store) er
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{pool: pool, now: o.Now}
+	s := &Store{pool: pool, sharded: o.Sharded, now: o.Now}
 	version, err := s.version(ctx)
 	switch {
 	case err != nil:
@@ -76,6 +83,7 @@ func open(ctx context.Context, o Options, check func(context.Context, *Store) er
 // Close waits for the calls under way and closes the connections.
 func (s *Store) Close() error {
 	s.closed.Store(true)
+	s.bell.close()
 	s.pool.Close()
 	return nil
 }
