@@ -147,7 +147,7 @@ func (s *site) code(ctx context.Context, userID, handoff string) (string, error)
 		Code string `json:"code"`
 	}
 	if err := json.UnmarshalRead(io.LimitReader(answer.Body, 1<<16), &out); err != nil || answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("Pawl answers %s: %w", answer.Status, err)
+		return "", fmt.Errorf("asking for a code: Pawl answers %s: %w", answer.Status, err)
 	}
 	return out.Code, nil
 }
