@@ -52,9 +52,11 @@ func newSwap(fields, when, set string) *swap {
 		names, arrays, places = append(names, name), append(arrays, place+"[]"), append(places, "v."+name, place)
 	}
 	when = `s.generation = v.was AND ` + when
+	// The changes go through the lock with their rows: joined to them afterwards,
+	// each would be compared with each.
 	w.many = `WITH v AS (SELECT * FROM unnest(` + strings.Join(arrays, ", ") + `) AS v (` + strings.Join(names, ", ") + `)),
-		mine AS (SELECT id FROM pawl.sessions s JOIN v USING (id) WHERE ` + when + ` ORDER BY id FOR UPDATE OF s SKIP LOCKED)
-		UPDATE pawl.sessions s SET ` + set + ` FROM v JOIN mine USING (id) WHERE s.id = v.id RETURNING s.id`
+		mine AS (SELECT v.* FROM pawl.sessions s JOIN v USING (id) WHERE ` + when + ` ORDER BY id FOR UPDATE OF s SKIP LOCKED)
+		UPDATE pawl.sessions s SET ` + set + ` FROM mine v WHERE s.id = v.id RETURNING s.id`
 	// What is locked names no other table, and nothing is locked in a WITH:
 	// engines that shard are particular about both.
 	w.one = strings.NewReplacer(places...).Replace(`UPDATE pawl.sessions s SET ` + set + ` WHERE s.id = v.id AND ` + when + `
