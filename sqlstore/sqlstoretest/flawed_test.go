@@ -32,7 +32,7 @@ var flaws = []struct{ flaw, test string }{
 	{"events of a user begin at the first", "Events/OfAUser"},
 	{"trim knows no limit", "Events/TrimKeepsTheYoungAndTheCursors"},
 	{"trim takes the young", "Events/TrimKeepsTheYoungAndTheCursors"},
-	{"trim ends at the young", "Events/TrimGoesPastTheFuture"},
+	{"trim looks at one event", "Events/TrimGoesPastTheFuture"},
 	{"erase does nothing", "Erase/SessionsStayEnded"},
 	{"erase counts once more", "Erase/SessionsStayEnded"},
 	{"erase does nothing", "Erase/SessionsThatTheEpochEnded"},
@@ -105,7 +105,7 @@ func (s *flawed) TrimEvents(ctx context.Context, keep time.Duration, limit int) 
 	if s.has("trim takes the young") {
 		keep -= time.Hour
 	}
-	if s.has("trim ends at the young") {
+	if s.has("trim looks at one event") {
 		limit = min(limit, 1)
 	}
 	return s.Store.TrimEvents(ctx, keep, limit)
