@@ -15,7 +15,7 @@ import (
 // ladder lists the packages from the ground up: each may import only those
 // before it. Data flows down the same way.
 var ladder = []string{
-	"docs",
+	"docs", "browser",
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
 	"account", "account/accounttest",
