@@ -42,6 +42,10 @@ type Place struct {
 	// postgres://user:password@host/name; empty: a file in Directory. What it
 	// leaves out comes from libpq's environment, PGPASSFILE for instance.
 	Store string
+	// StoreSharded says that the Store spreads rows over machines and takes locks
+	// in one statement only within one of them, as Citus does: each session then
+	// has statements of its own.
+	StoreSharded bool
 	// DangerouslyPlainStore allows a connection to a Store beyond this machine
 	// that is not encrypted, or whose server is not proved.
 	DangerouslyPlainStore bool
@@ -60,7 +64,7 @@ func (p Place) validate() error {
 }
 
 func (p Place) postgres() postgres.Options {
-	return postgres.Options{URL: p.Store, DangerouslyPlain: p.DangerouslyPlainStore}
+	return postgres.Options{URL: p.Store, Sharded: p.StoreSharded, DangerouslyPlain: p.DangerouslyPlainStore}
 }
 
 // masterKey is the path of the master key file.

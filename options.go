@@ -33,6 +33,9 @@ type Options struct {
 	// that is not on this machine is encrypted and its server proved, as with
 	// sslmode=verify-full.
 	Store string
+	// StoreSharded says that the Store spreads rows over machines and takes locks
+	// in one statement only within one of them, as Citus does.
+	StoreSharded bool
 	// DangerouslyPlainStore allows other ways to the Store.
 	DangerouslyPlainStore bool
 	// Origins are the URLs that browsers see, exactly as in an Origin header:
@@ -199,5 +202,5 @@ func (o Options) Validate() error {
 
 // place is where the data is.
 func (o Options) place() Place {
-	return Place{Directory: o.Data, MasterKeyFile: o.MasterKeyFile, Store: o.Store, DangerouslyPlainStore: o.DangerouslyPlainStore}
+	return Place{Directory: o.Data, MasterKeyFile: o.MasterKeyFile, Store: o.Store, StoreSharded: o.StoreSharded, DangerouslyPlainStore: o.DangerouslyPlainStore}
 }

@@ -135,7 +135,7 @@ func (c Config) Plan() (Plan, error) {
 	}
 	p.options = pawl.Options{
 		Data: c.Place.Directory, MasterKeyFile: c.Place.MasterKeyFile, Store: c.Place.Store,
-		DangerouslyPlainStore: c.Place.DangerouslyPlainStore, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
+		StoreSharded: c.Place.StoreSharded, DangerouslyPlainStore: c.Place.DangerouslyPlainStore, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,

@@ -21,12 +21,13 @@ type dataFlags struct {
 	Data                  string `default:"./pawl-data" placeholder:"DIR" env:"PAWL_DATA" help:"Directory that holds everything."`
 	MasterKeyFile         string `placeholder:"FILE" env:"PAWL_MASTER_KEY_FILE" help:"Master key, if it does not live in the data directory."`
 	Store                 string `placeholder:"URL" env:"PAWL_STORE" help:"PostgreSQL that many nodes share, postgres://user@host/name, its password in PGPASSFILE; without, a file in the data directory."`
+	StoreSharded          bool   `env:"PAWL_STORE_SHARDED" help:"The store spreads rows over machines and takes locks in one statement only within one, as Citus does."`
 	DangerouslyPlainStore bool   `env:"PAWL_DANGEROUSLY_PLAIN_STORE" help:"Allow a way to the store beyond this machine that is not encrypted and proved."`
 }
 
 // place is where the data is.
 func (f dataFlags) place() pawl.Place {
-	return pawl.Place{Directory: f.Data, MasterKeyFile: f.MasterKeyFile, Store: f.Store, DangerouslyPlainStore: f.DangerouslyPlainStore}
+	return pawl.Place{Directory: f.Data, MasterKeyFile: f.MasterKeyFile, Store: f.Store, StoreSharded: f.StoreSharded, DangerouslyPlainStore: f.DangerouslyPlainStore}
 }
 
 // operator opens existing data.

@@ -108,8 +108,8 @@ func TestShardedChangesAreTransactionsOfTheirOwn(t *testing.T) {
 		store        *postgres.Store
 		transactions int
 	}{
-		"Together":            {open(t, url, nil), 1},
-		"Sharded":             {openSharded(t, url, nil), n},
+		"Together":             {open(t, url, nil), 1},
+		"Sharded":              {openSharded(t, url, nil), n},
 		"ShardedWithoutNaming": {openSharded(t, u.String(), nil), n}, // statements are not prepared by name
 	} {
 		t.Run(name, func(t *testing.T) {
