@@ -66,8 +66,6 @@ func made(t testing.TB, s *postgres.Store, row session.Row, c session.Change) bo
 // An engine that shards by key runs a statement that takes locks only if it
 // sees in its text that one machine has all the rows: each table of sessions in
 // it is bound to the id, which is an argument.
-//
-// Rows: 94
 func TestShardedStatementsNameTheSession(t *testing.T) {
 	id := regexp.MustCompile(`WHERE (?:s\.)?id = (\$\d+)::uuid`)
 	for kind, form := range postgres.Forms() {
@@ -92,7 +90,7 @@ func TestShardedStatementsNameTheSession(t *testing.T) {
 
 // Sharded, no transaction has more than one session, however it is sent.
 //
-// Rows: 94
+// Rows: 114
 func TestShardedChangesAreTransactionsOfTheirOwn(t *testing.T) {
 	url := database(t)
 	u, err := neturl.Parse(url)
