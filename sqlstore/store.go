@@ -42,8 +42,8 @@ type Events interface {
 	// limit, in their order.
 	EventsOf(ctx context.Context, userID string, after int64, limit int) ([]StoredEvent, error)
 
-	// TrimEvents removes events older than keep, at most limit, the oldest
-	// first, and returns how many.
+	// TrimEvents removes those of the first limit events that are older than
+	// keep, and returns how many.
 	TrimEvents(ctx context.Context, keep time.Duration, limit int) (int, error)
 
 	// EraseEvents makes the events of a user anonymous and returns how many.
