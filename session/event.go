@@ -24,6 +24,7 @@ const (
 	EventRateLimited     EventType = "rate_limited"       // refused for coming too often
 	EventOverload        EventType = "overload"           // refused for want of capacity
 	EventCodeIssued      EventType = "code_issued"        // a service vouches for a user; see Actor
+	EventCodeRefused     EventType = "code_refused"       // a browser presents a code that is no good; with a reason: that is another's
 	EventServiceRefused  EventType = "service_refused"    // wrong credentials of a service
 	EventUserAdded       EventType = "user_added"
 	EventUserDisabled    EventType = "user_disabled"
@@ -31,7 +32,7 @@ const (
 	EventUserUnlocked    EventType = "user_unlocked"
 	EventUserDeleted     EventType = "user_deleted"
 	EventPasswordSet     EventType = "password_set"
-	EventServiceAdded    EventType = "service_added"   // its name is the reason
+	EventServiceAdded    EventType = "service_added" // its name is the reason
 	EventServiceRemoved  EventType = "service_removed"
 	EventKeyPublished    EventType = "key_published"
 	EventKeyActivated    EventType = "key_activated"

@@ -46,7 +46,7 @@ func (e *Event) cheap() bool {
 	case EventCrossSite, EventDuplicateCookie, EventUsedAfterEnd, EventRenewalRefused, EventRateLimited, EventOverload,
 		EventServiceRefused:
 		return true
-	case EventRepeated:
+	case EventRepeated, EventCodeRefused: // with a reason, it takes a token or a code of somebody's
 		return e.Reason == ""
 	}
 	return false

@@ -109,6 +109,38 @@ func TestRecorderWritesToLogAndStoreInOrder(t *testing.T) {
 	})
 }
 
+// What anybody can cause is kept at a bounded rate, and takes no place from
+// what takes a credential.
+//
+// Rows: 242.
+func TestRecorderBoundsWhatAnybodyCauses(t *testing.T) {
+	for _, cheap := range []session.Event{
+		{Type: session.EventCodeRefused}, {Type: session.EventServiceRefused}, {Type: session.EventRenewalRefused}, {Type: session.EventRateLimited, Reason: "code"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := record(t, &eventStore{})
+			flood := func(e session.Event) int {
+				before := len(r.store.events())
+				for range 10 {
+					for range 400 {
+						r.Record(e)
+					}
+					synctest.Wait()
+				}
+				return len(r.store.events()) - before
+			}
+			if n := flood(cheap); n < 1 || n > 1000 {
+				t.Errorf("%s: %d of 4000 kept", cheap.Type, n)
+			}
+			for _, dear := range []session.Event{{Type: session.EventCodeRefused, Reason: "another_browser"}, {Type: session.EventSignInFailed}} {
+				if n := flood(dear); n != 4000 {
+					t.Errorf("%s: %d of 4000 kept", dear.Type, n)
+				}
+			}
+		})
+	}
+}
+
 // The sink hangs: nobody waits for it, the queue stays within its bound, and
 // what is lost is counted.
 //
