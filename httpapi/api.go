@@ -135,7 +135,9 @@ type API struct {
 	publicCORS *cors.Cors
 	metadata   []byte
 	renewals   *renewalLimit
-	failures   *failureLimit
+	services   *failureLimit // wrong credentials of services
+	proved     proved
+	codes      *failureLimit                // codes that are no good
 	names      *otter.Cache[string, string] // user names by id
 
 	replacements replacements
@@ -170,8 +172,14 @@ func New(o Options) (*API, error) {
 	if a.renewals, err = newRenewalLimit(o.RenewalRate); err != nil {
 		return nil, fmt.Errorf("httpapi: renewal limit: %w", err)
 	}
-	if a.failures, err = newFailureLimit(); err != nil {
+	if a.services, err = newFailureLimit(); err != nil {
 		return nil, fmt.Errorf("httpapi: limit of services: %w", err)
+	}
+	if a.proved, err = newProved(); err != nil {
+		return nil, fmt.Errorf("httpapi: cache of services: %w", err)
+	}
+	if a.codes, err = newFailureLimit(); err != nil {
+		return nil, fmt.Errorf("httpapi: limit of codes: %w", err)
 	}
 	if a.replacements, err = newReplacements(); err != nil {
 		return nil, fmt.Errorf("httpapi: cache of replaced sessions: %w", err)

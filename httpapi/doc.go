@@ -27,6 +27,8 @@
 // the routes of services; here they introspect only.
 //
 // The package decides nothing about sessions: it parses once, asks package
-// session, and writes the answer. It limits how often one session renews (429)
-// and passes on the refusals for want of capacity (503), both with Retry-After.
+// session, and writes the answer. It limits how often one session renews, and how
+// often one network presents codes or credentials of services that are no good
+// (429), and passes on the refusals for want of capacity (503), all with
+// Retry-After.
 package httpapi

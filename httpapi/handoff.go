@@ -93,7 +93,8 @@ func (a *API) handoff(w http.ResponseWriter, r *http.Request) error {
 // redeem starts the session that a code stands for, in the browser that it was
 // made for: by a page's script, which gets the session document, or by its
 // form, which leads on to "return_to". Whatever is wrong with a code, the
-// answer is the same, and the browser keeps what it has.
+// answer is the same, and the browser keeps what it has. A network that
+// presents bad ones too often has to wait, and its codes stay good meanwhile.
 func (a *API) redeem(w http.ResponseWriter, r *http.Request) error {
 	if err := a.admitOwnPage(r); err != nil {
 		return err
@@ -106,13 +107,13 @@ func (a *API) redeem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	from := a.Guard.Proxies.Origin(r)
+	if a.codes.reached(from.Address, a.Guard.Now()) {
+		a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "code", Origin: from})
+		return errTooManyFailures
+	}
 	issued, found, err := a.redeemCode(r, code, from)
 	if err != nil {
-		a.recordRedemption(err, found, from)
-		if errors.Is(err, account.ErrCredentials) {
-			return service.ErrCode // disabled since, or another password
-		}
-		return err
+		return a.refuseCode(err, found, from)
 	}
 	used, err := encodeCookies(handoffCookie("", -1))
 	if err != nil {
@@ -194,15 +195,21 @@ func (a *API) redeemCode(r *http.Request, code token.Secret, from session.Origin
 	return issued, found, err
 }
 
-func (a *API) recordRedemption(err error, found service.Code, from session.Origin) {
-	e := session.Event{Type: session.EventSignInFailed, UserID: found.UserID, ClientID: found.ClientID, Actor: found.Service, Origin: from}
+// refuseCode counts and records a code that is no good, and returns what to
+// say about it.
+func (a *API) refuseCode(err error, found service.Code, from session.Origin) error {
 	switch {
-	case errors.Is(err, service.ErrForeign):
-		e.Reason = "code_of_another_browser"
+	case errors.Is(err, account.ErrCredentials): // disabled since, or another password; recorded already
+		err = service.ErrCode
 	case errors.Is(err, service.ErrCode):
-		e.Reason = "code"
+		e := session.Event{Type: session.EventCodeRefused, UserID: found.UserID, ClientID: found.ClientID, Actor: found.Service, Origin: from}
+		if errors.Is(err, service.ErrForeign) {
+			e.Reason = "another_browser"
+		}
+		a.Engine.Record(e)
 	default:
-		return // recorded already, or the cause is in the log
+		return err // the cause is in the log
 	}
-	a.Engine.Record(e)
+	a.codes.count(from.Address, a.Guard.Now())
+	return err
 }

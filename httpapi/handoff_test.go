@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -217,8 +216,8 @@ func TestAForeignAttemptSpoilsNothing(t *testing.T) {
 	code := w.vouches(binding)
 	foreign, _ := w.handsOver()
 	w.do("POST", "/auth/redeem", redemption(code), jsonType, fromPage, "Cookie: "+foreign).want(401, "code_refused")
-	failed := w.recorded(session.EventSignInFailed)
-	if len(failed) != 1 || failed[0].Reason != "code_of_another_browser" || failed[0].UserID != w.ada.ID || failed[0].Actor != "portal" {
+	failed := w.recorded(session.EventCodeRefused)
+	if len(failed) != 1 || failed[0].Reason != "another_browser" || failed[0].UserID != w.ada.ID || failed[0].Actor != "portal" {
 		t.Errorf("recorded %+v", failed)
 	}
 	w.do("POST", "/auth/redeem", redemption(code), jsonType, fromPage, "Cookie: "+cookie).want(200, "")
@@ -386,36 +385,6 @@ func TestWhoIsVouchedFor(t *testing.T) {
 	}
 }
 
-// Wrong credentials are slowed down, right ones never.
-//
-// Rows: 123, 169
-func TestWrongServiceCredentialsAreLimited(t *testing.T) {
-	w := newWorld(t)
-	limited := 0
-	for range 40 {
-		got := w.form("/auth/introspect", "token=x", "Authorization: Basic Z2F0ZXdheTp3cm9uZw==")
-		switch got.Code {
-		case 401:
-		case 429:
-			if limited++; got.Header().Get("Retry-After") == "" {
-				t.Error("does not say when to come back")
-			}
-		default:
-			t.Fatalf("%d %s", got.Code, got.Body)
-		}
-		w.form("/auth/introspect", "token=x", service).want(200, "")
-	}
-	if limited < 25 || len(w.recorded(session.EventServiceRefused)) != 40-limited {
-		t.Errorf("%d of 40 were limited, %d recorded", limited, len(w.recorded(session.EventServiceRefused)))
-	}
-	_, err := w.services.AddService(t.Context(), svc.Record{Service: svc.Service{Name: "other", Scopes: []svc.Scope{svc.EventsRead}}, Secret: sha256.Sum256([]byte("s3cret"))})
-	w.must(err)
-	w.form("/auth/introspect", "token=x", "Authorization: Basic b3RoZXI6czNjcmV0").want(403, "insufficient_scope")
-	if denied := w.recorded(session.EventAccessDenied); len(denied) != 1 || denied[0].Actor != "other" || denied[0].Reason != "introspect" {
-		t.Errorf("recorded %+v", denied)
-	}
-}
-
 func FuzzRedemption(f *testing.F) {
 	w := newWorld(f)
 	cookie, binding := w.handsOver()
@@ -429,6 +398,7 @@ func FuzzRedemption(f *testing.F) {
 		if form {
 			media = formType
 		}
+		w.now = w.now.Add(time.Second) // or it would soon be one failure too many
 		got := answer{httptest.NewRecorder(), t}
 		w.ServeHTTP(got, request("POST", "/auth/redeem", body, media, fromPage, "Cookie: "+cookie))
 		if strings.Contains(body, good) {

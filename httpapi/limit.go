@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -22,17 +23,22 @@ const (
 	limitedFor      = 2 * time.Minute
 )
 
-// How many wrong credentials of services a minute, and at once, one network is
-// told about and has recorded.
+// How many failures of one kind a second, and at once, are looked into for one
+// network.
 const (
-	failedCalls     = 10
+	failureRate     = 1
+	failuresAtOnce  = 10
 	limitedNetworks = 1 << 12 // counted at once
 )
 
-// A failureLimit counts wrong credentials of services by the network that they
-// come from. It is never in the way of right ones, or whoever can reach us
-// would keep a service out: nobody guesses 32 random bytes, and to look costs
-// next to nothing.
+// A failureLimit bounds how often one network is looked into that presents
+// secrets of 32 random bytes and fails. That is not for fear of a guess, but so
+// that who invents some causes no query and no event each. Those that are under
+// way at the same time are not counted yet.
+//
+// It hits right secrets too, if they come from a network that goes on failing:
+// which they are cannot be told without the query. So one a second is looked into,
+// and whatever is known to be right already is not asked about.
 type failureLimit struct {
 	networks *otter.Cache[string, *rate.Limiter]
 }
@@ -44,13 +50,60 @@ func newFailureLimit() (*failureLimit, error) {
 	return &failureLimit{networks}, err
 }
 
-// tooMany counts a failure and reports whether it is one too many.
-func (l *failureLimit) tooMany(network string, now time.Time) bool {
+// reached reports whether a network has to wait.
+func (l *failureLimit) reached(network string, now time.Time) bool {
+	limit, ok := l.networks.GetIfPresent(network)
+	return ok && limit.TokensAt(now) < 1
+}
+
+// count counts a failure.
+func (l *failureLimit) count(network string, now time.Time) {
 	limit, ok := l.networks.GetIfPresent(network)
 	if !ok {
-		limit, _ = l.networks.SetIfAbsent(network, rate.NewLimiter(failedCalls/60.0, failedCalls))
+		limit, _ = l.networks.SetIfAbsent(network, rate.NewLimiter(failureRate, failuresAtOnce))
 	}
-	return !limit.AllowN(now, 1)
+	limit.AllowN(now, 1)
+}
+
+// How many credentials of services are remembered, and for how long after they
+// were right.
+const (
+	provedServices = 1 << 10
+	provedFor      = time.Hour
+)
+
+// proved are the credentials of services that were right when they were last
+// looked up here, so that nobody else in the service's network can keep it out.
+// They are looked up every time all the same. Nothing but a right one gets in,
+// so strangers cannot push any out.
+type proved struct {
+	seen *otter.Cache[[sha256.Size]byte, struct{}]
+}
+
+func newProved() (proved, error) {
+	seen, err := otter.New(&otter.Options[[sha256.Size]byte, struct{}]{
+		MaximumSize: provedServices, ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, struct{}](provedFor),
+	})
+	return proved{seen}, err
+}
+
+// proofOf stands for a credential: a name has no colon (RFC 7617 §2).
+func proofOf(name, secret string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(name + ":" + secret))
+}
+
+func (p proved) has(proof [sha256.Size]byte) bool {
+	_, ok := p.seen.GetIfPresent(proof)
+	return ok
+}
+
+// note notes how the look-up of a credential went.
+func (p proved) note(proof [sha256.Size]byte, right bool) {
+	if right {
+		p.seen.Set(proof, struct{}{})
+	} else {
+		p.seen.Invalidate(proof)
+	}
 }
 
 // A renewalLimit counts renewals by session: not by address, which servers

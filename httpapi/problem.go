@@ -52,7 +52,7 @@ var (
 	errGrantType       = errors.New("httpapi: unsupported grant type")
 	errService         = errors.New("httpapi: not a service")
 	errServiceScope    = errors.New("httpapi: the service was not given that scope")
-	errTooManyFailures = errors.New("httpapi: too many wrong credentials of a service")
+	errTooManyFailures = errors.New("httpapi: too many failures of one network")
 )
 
 // An outcome is how the world sees an error: all of it is public.
