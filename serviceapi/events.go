@@ -42,9 +42,7 @@ const (
 )
 
 // events tells what happened after a cursor. Whoever goes on after "next"
-// misses nothing, and gets nothing twice, as long as the store keeps what it
-// acknowledged: one that lost its newest events, in a failover or a restore,
-// counts on from the older ones and gives their cursors again.
+// misses nothing that the store keeps, and gets nothing twice.
 func (a *API) events(w http.ResponseWriter, c *call) error {
 	after, err := c.query.number("after", 0, 0, math.MaxInt64)
 	if err != nil {
