@@ -468,6 +468,27 @@ test("timers that are early are not believed", async () => {
   assert.deepEqual(world.early, []);
 });
 
+test("a timer that was early is set anew", async () => {
+  const world = new World();
+  world.signIn();
+  const tab = world.tab();
+  const env = tab.environment();
+  tab.open(createPawl, { setTimeout: (run, ms) => env.setTimeout(run, ms * 0.9) });
+  await world.wait(tab.pawl.session());
+  tab.do();
+  await world.run(275);
+  assert.equal(refreshes(world), 1);
+});
+
+test("while it waits to try again, nothing is asked, and session says why", async () => {
+  const { world, pawl } = await started();
+  world.server.trouble = () => ({ status: 503, headers: { "Retry-After": "60" }, body: { code: "busy" } });
+  await assert.rejects(world.wait(pawl.session()), { code: "busy" });
+  const before = world.sent.length;
+  await assert.rejects(world.wait(pawl.session()), { code: "busy" });
+  assert.equal(world.sent.length, before);
+});
+
 test("it works where storage, channel and locks are missing, throw, or never answer", async () => {
   const never = { request: () => new Promise(() => {}) };
   const throwing = { request: () => { throw new Error("no") } };

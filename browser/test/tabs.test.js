@@ -188,6 +188,34 @@ test("signIn in one tab gives up the renewals of the others, which go on later",
   assert.equal(world.server.late, 0);
 });
 
+test("after signIn in another tab, who was active is still renewed in time", async () => {
+  const world = await tabs(2, {});
+  world.tabs[1].do();
+  await world.run(100);
+  world.tabs[0].pawl.signIn();
+  await world.run(180);
+  assert.deepEqual(refreshes(world).map((r) => r.tab), [world.tabs[1]]);
+});
+
+test("the end of a session that one tab hears of shows in the others", async () => {
+  const world = await tabs(3, {});
+  rows(world)[0].ended = "admin";
+  await world.wait(world.tabs[0].pawl.fetch("/app/x"));
+  await world.run(1);
+  for (const tab of world.tabs) assert.deepEqual(tab.types(), ["signed-in", "ended"]);
+});
+
+test("late news of a session that another has replaced is not believed", async () => {
+  const world = await tabs(1, {});
+  const [tab] = world.tabs;
+  const news = { doc: tab.heard[0].session, key: "old" };
+  world.signIn("u_bob");
+  await world.wait(tab.pawl.session());
+  for (const port of world.ports) port.onmessage({ data: news });
+  await world.run(1);
+  assert.equal(tab.heard.at(-1).session.user.id, "u_bob");
+});
+
 // Anything may happen in any order. What must hold is looked at after each step.
 test("a long random walk: an honest user is never signed out, and a sign-out is for good", async () => {
   const walks = Number(process.env.PAWL_ROUNDS ?? 6) * 2;
