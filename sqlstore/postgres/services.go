@@ -103,8 +103,8 @@ const (
 	sqlGoodCode  = ` WHERE hash = $2 AND expires_at > ` + sqlNow
 	sqlCode      = `SELECT ` + codeColumns + ` FROM pawl.codes` + sqlGoodCode
 	sqlTakeCode  = `DELETE FROM pawl.codes` + sqlGoodCode + ` RETURNING ` + codeColumns
-	sqlSweepCode = `DELETE FROM pawl.codes WHERE hash = ANY (ARRAY(SELECT hash FROM pawl.codes WHERE expires_at <= ` + sqlNow + `
-		ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
+	sqlOldCodes  = `SELECT hash FROM pawl.codes WHERE expires_at <= ` + sqlNow + ` ORDER BY expires_at`
+	sqlSweepCode = `DELETE FROM pawl.codes WHERE hash = ANY ($1)`
 )
 
 // PutCode implements [service.Store].
@@ -161,5 +161,11 @@ func (s *Store) DropCodes(ctx context.Context, userID string) error {
 
 // SweepCodes implements [service.Store].
 func (s *Store) SweepCodes(ctx context.Context, limit int) (int, error) {
-	return s.exec(ctx, "sweep codes", sqlSweepCode, s.clock(), max(0, limit))
+	old, err := collect(ctx, s, "find codes to sweep", reads, func(rows pgx.Rows) (hash []byte, err error) {
+		return hash, rows.Scan(&hash)
+	}, sqlOldCodes+atMost(limit), s.clock())
+	if err != nil || len(old) == 0 {
+		return 0, err
+	}
+	return s.exec(ctx, "sweep codes", sqlSweepCode, old)
 }
