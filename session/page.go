@@ -25,7 +25,7 @@ func (e *Engine) Page(ctx context.Context, userID string, after ID, limit int) (
 	if len(rows) == limit {
 		next = rows[limit-1].ID
 	}
-	rows = slices.DeleteFunc(rows, func(r Row) bool { return !r.Live(now) || e.Ends.Has(r.ID, r.CreatedAt) })
+	rows = slices.DeleteFunc(rows, func(r Row) bool { known := e.known(r, now); return !known.Live(now) })
 	return rows, next, now, nil
 }
 
