@@ -7,7 +7,7 @@ import (
 
 // User is one account as the store holds it.
 type User struct {
-	// ID is "u_" and at least 128 random bits in letters and digits; it never changes and is never given again.
+	// ID is [IDPrefix] and at least 128 random bits in letters and digits; it never changes and is never given again.
 	ID string
 	// Name is unique and as [NormalizeName] returns it.
 	Name string
@@ -26,5 +26,9 @@ type User struct {
 	LastSignIn time.Time
 }
 
+// IDPrefix is what the ids of users begin with: an id with it that is not found is that of no user, and never of one whom somebody
+// else knows.
+const IDPrefix = "u_"
+
 // newUserID returns a random id, so that ids tell neither how many users there are nor who came before whom.
-func newUserID() string { return "u_" + rand.Text() }
+func newUserID() string { return IDPrefix + rand.Text() }

@@ -26,9 +26,6 @@ type Vouch struct {
 	Origin   session.Origin
 }
 
-// accountID is what the ids begin with that Accounts make.
-const accountID = "u_"
-
 // vouched returns the user, or nil if it is none of Accounts'.
 func (a *API) vouched(ctx context.Context, v Vouch) (*account.User, error) {
 	if v.UserID == "" {
@@ -36,7 +33,7 @@ func (a *API) vouched(ctx context.Context, v Vouch) (*account.User, error) {
 	}
 	user, err := a.Accounts.ByID(ctx, v.UserID)
 	switch {
-	case errors.Is(err, account.ErrNotFound) && !strings.HasPrefix(v.UserID, accountID):
+	case errors.Is(err, account.ErrNotFound) && !strings.HasPrefix(v.UserID, account.IDPrefix):
 		return nil, nil
 	case err != nil:
 		return nil, err
