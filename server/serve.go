@@ -119,6 +119,7 @@ func addDemoUser(ctx context.Context, p *pawl.Pawl, data string, out io.Writer) 
 func operationsHandler(p *pawl.Pawl, m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	// Ready is who accepts tokens: that outlasts the store by Options.Stale.
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !p.Stats().Ready {
 			w.Header().Set("Retry-After", "1")
