@@ -6,6 +6,7 @@ import "strings"
 type RouteLine struct {
 	Method, Path, Body string
 	Public, OAuth      bool
+	Script             bool
 }
 
 // Table returns the routes with an id that fits in place of {id}.
@@ -14,6 +15,7 @@ func (a *API) Table() (lines []RouteLine) {
 		lines = append(lines, RouteLine{
 			rt.method, strings.ReplaceAll(rt.path, "{id}", "AAAAAAAAAAAAAAAAAAAAAA"), strings.Split(rt.body, " ")[0],
 			rt.shared == public, strings.HasSuffix(rt.path, "/token") || strings.HasSuffix(rt.path, "/revoke") || strings.HasSuffix(rt.path, "/introspect"),
+			rt.shared == script,
 		})
 	}
 	return lines

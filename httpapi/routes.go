@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/cors"
 
+	"github.com/pawlauth/pawl/browser"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/token"
 )
@@ -47,6 +48,7 @@ const (
 	private sharing = iota
 	clients         // the origins listed for bearer clients
 	public          // every origin
+	script          // none; our own pages run it
 )
 
 const (
@@ -78,6 +80,8 @@ func (a *API) table() map[string]*route {
 		{post, p + "/introspect", formBody, withCookies, private, oauth, (*API).introspect},
 		{get, p + "/verify", "", forwarded, private, (*API).refuseForwarded, (*API).verify},
 		{get, p + "/refusal", "", forwarded, private, (*API).refuseForwarded, (*API).refusal},
+		{get, p + "/pawl.js", "", reads, script, problem, (*API).browserClient},
+		{get, p + "/pawl-" + browser.Hash + ".js", "", reads, script, problem, (*API).hashedBrowserClient},
 		{get, "/.well-known/jwks.json", "", reads, public, problem, (*API).keySet},
 		{get, "/.well-known/oauth-authorization-server", "", reads, public, problem, (*API).serverMetadata},
 	} {
@@ -200,7 +204,8 @@ func (a *API) admit(rt *route, r *http.Request) error {
 // destination of the request that the proxy got.
 func (rt *route) mayBe(destination, media string) bool {
 	return destination == "" || destination == "empty" || rt.origin == forwarded ||
-		destination == "document" && (rt.shared == public || rt.body == anyBody && strings.HasPrefix(media, formBody))
+		destination == "script" && rt.shared == script ||
+		destination == "document" && (rt.shared == public || rt.shared == script || rt.body == anyBody && strings.HasPrefix(media, formBody))
 }
 
 func (a *API) checkOrigin(rule originRule, r *http.Request) error {

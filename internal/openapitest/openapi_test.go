@@ -18,6 +18,7 @@ import (
 	"github.com/pb33f/libopenapi-validator/config"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"github.com/pawlauth/pawl/browser"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/pages"
@@ -201,6 +202,12 @@ func (w *world) exchanges() []exchange {
 		{"GET", "/auth/refusal", "", []string{web}, 403, false},
 		{"GET", "/auth/refusal", "", []string{bearer}, 503, false},
 
+		{"GET", "/auth/pawl.js", "", []string{page, "Sec-Fetch-Dest: script"}, 200, false},
+		{"GET", "/auth/pawl.js", "", []string{page, "If-None-Match: \"" + browser.Hash + "\""}, 304, false},
+		{"GET", "/auth/pawl-" + browser.Hash + ".js", "", []string{page}, 200, false},
+		{"GET", "/auth/pawl-" + browser.Hash + ".js", "", []string{page, "If-None-Match: \"" + browser.Hash + "\""}, 304, false},
+		{"GET", "/auth/pawl-" + strings.Repeat("A", len(browser.Hash)) + ".js", "", []string{page}, 404, false},
+
 		{"GET", "/.well-known/jwks.json", "", nil, 200, false},
 		{"GET", "/.well-known/oauth-authorization-server", "", nil, 200, false},
 
@@ -314,6 +321,9 @@ func template(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	if strings.HasSuffix(path, "/end-others") {
 		return path
+	}
+	if strings.HasPrefix(path, "/auth/pawl-") {
+		return "/auth/pawl-{hash}.js"
 	}
 	return idPath.ReplaceAllString(path, "$1{id}")
 }
