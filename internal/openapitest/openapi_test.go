@@ -304,6 +304,7 @@ func (w *world) tooMany(d document, missing map[string]bool) {
 		{"POST", "/auth/signup", `{"username":"ada","password":"a long enough phrase"}`, []string{jsonBody, page}, 429, false},
 		{"POST", "/auth/password", `{"current":"wrong","new":"another long phrase"}`, []string{jsonBody, cookies(web), page}, 429, false},
 		{"POST", "/auth/introspect", "token=x", []string{form, wrong}, 429, false},
+		{"POST", "/auth/redeem", `{"code":"x"}`, []string{jsonBody, page, handoff}, 429, false},
 	} {
 		for range 100 {
 			if _, resp := w.send(x.method, x.path, x.body, x.headers); resp.StatusCode == 429 {
