@@ -145,7 +145,7 @@ func TestFence(t *testing.T) {
 	if a := p.renew(before.text("refresh_token")); a.text("error") != "invalid_grant" {
 		t.Errorf("a fenced session renews: %d %s", a.status, a.raw)
 	}
-	// A session that begins within two seconds ends with the others; and until it
+	// A session that begins within three seconds ends with the others; and until it
 	// has the new key, for half a second, the server signs with the old. Who signs
 	// in all the time is held up.
 	var asked time.Time

@@ -25,6 +25,8 @@ func TestClocksOfNodesAreWrong(t *testing.T) {
 			w.sql(`CREATE SCHEMA moved;
 				CREATE FUNCTION moved.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS
 					$$ SELECT pg_catalog.statement_timestamp() + interval '` + moved + `' $$;
+				CREATE FUNCTION moved.transaction_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS
+					$$ SELECT pg_catalog.transaction_timestamp() + interval '` + moved + `' $$;
 				ALTER DATABASE ` + database + ` SET search_path = moved, pg_catalog`)
 			w.addNode(w.store(), "--strict", "--access-ttl", life.String())
 			w.addNode(w.store(), "--strict", "--access-ttl", life.String())

@@ -264,7 +264,7 @@ func TestDumpIsRestoredAndFenced(t *testing.T) {
 		w.refused(ctx, h.c, h.t)
 	}
 	w.honest, w.leavers, w.robbed, w.left = nil, nil, nil, nil
-	// The epoch lies up to two seconds ahead, so nobody could stay who came before.
+	// The epoch lies up to three seconds ahead, so nobody could stay who came before.
 	time.Sleep(session.EpochMargin)
 	var again *client
 	eventually(t, 10*time.Second, "who signs in again is in", func() bool {
