@@ -16,6 +16,6 @@
 // environment says CI=true. PAWL_TEST_POSTGRES may hold the URL of a server on
 // which [Database] creates its databases instead; a cluster is always our own.
 //
-// It refuses to be used outside tests; only tests import it. Linux only: elsewhere
+// Tests import it, and the benchmarks; nothing that ships. Linux only: elsewhere
 // tests are skipped.
 package pgtest
