@@ -12,6 +12,7 @@ import (
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/session/memstore"
 	"github.com/pawlauth/pawl/session/storetest"
+	"pgregory.net/rapid"
 )
 
 // A slowStore takes its time for every Load and remembers what it was asked.
@@ -23,6 +24,8 @@ type slowStore struct {
 	beforeReplace func([]session.Change) []error // nil result: go on
 
 	mu      sync.Mutex
+	loading int                // guarded by mu
+	most    int                // of loading; guarded by mu
 	loaded  [][]session.ID     // guarded by mu
 	changes [][]session.Change // guarded by mu
 }
@@ -31,7 +34,14 @@ func (s *slowStore) Load(ctx context.Context, ids []session.ID) ([]session.Row, 
 	if len(ids) > 0 {
 		s.mu.Lock()
 		s.loaded = append(s.loaded, slices.Clone(ids))
+		s.loading++
+		s.most = max(s.most, s.loading)
 		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			s.loading--
+			s.mu.Unlock()
+		}()
 		select {
 		case <-time.After(s.delay):
 		case <-ctx.Done():
@@ -121,17 +131,17 @@ func (w *queueWorld) wantBatches(sizes ...int) {
 	}
 }
 
-// The first comes alone; a hundred gather while it is decided, and are loaded,
+// The first comes alone; fifty gather while it is decided, and are loaded,
 // decided and replaced together.
 func TestRenewalsGatherWhileABatchCommits(t *testing.T) {
-	inQueue(t, 101, nil, func(w *queueWorld) {
+	inQueue(t, 51, nil, func(w *queueWorld) {
 		start := time.Now()
 		for _, held := range w.held {
 			w.ask(w.Context(), held)
 		}
 		w.settle()
-		w.wantBatches(1, 100)
-		if len(w.store.changes) != 2 || len(w.store.changes[1]) != 100 {
+		w.wantBatches(1, 50)
+		if len(w.store.changes) != 2 || len(w.store.changes[1]) != 50 {
 			w.Errorf("%d calls of Replace, want 2", len(w.store.changes))
 		}
 		if took := time.Since(start); took != 100*time.Millisecond {
@@ -166,13 +176,50 @@ func TestRequestsOfOneSessionShareOneChange(t *testing.T) {
 	})
 }
 
-func TestBatchesAreBounded(t *testing.T) {
+// A batch is bounded. One that is full begins beside those under way, of which
+// there are not more than four.
+func TestFullBatchesDoNotWait(t *testing.T) {
 	inQueue(t, 601, nil, func(w *queueWorld) {
+		start := time.Now()
 		for _, held := range w.held {
 			w.ask(w.Context(), held)
 		}
 		w.settle()
-		w.wantBatches(1, 256, 256, 88)
+		w.wantBatches(1, 64, 64, 64, 64, 64, 64, 64, 64, 64, 24)
+		if w.store.most != 4 {
+			t.Errorf("%d batches under way at once, want 4", w.store.most)
+		}
+		// Those left over are no full batch: they wait until none is under way.
+		if took := time.Since(start); took != 200*time.Millisecond {
+			t.Errorf("took %v, want the time of four batches", took)
+		}
+	})
+}
+
+// Whoever goes at whatever moment, those who stay are served.
+func TestQueueSurvivesThoseWhoGo(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		patience := rapid.SliceOfN(rapid.IntRange(0, 250), 80, 150).Draw(rt, "patience")
+		inQueue(t, len(patience), nil, func(w *queueWorld) {
+			for i, held := range w.held {
+				if patience[i] > 200 { // stays
+					w.ask(w.Context(), held)
+					continue
+				}
+				ctx, cancel := context.WithTimeout(w.Context(), time.Duration(patience[i])*time.Millisecond)
+				defer cancel()
+				w.ask(ctx, held)
+			}
+			w.wait.Wait()
+			for i, err := range w.errs {
+				if err != nil && (patience[i] > 200 || !errors.Is(err, context.DeadlineExceeded)) {
+					t.Fatalf("request %d, with patience %d: %v", i, patience[i], err)
+				}
+			}
+			if _, err := w.engine.Refresh(w.Context(), asks(w.held[0])); err != nil {
+				t.Fatalf("afterwards: %v", err)
+			}
+		})
 	})
 }
 

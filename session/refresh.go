@@ -245,23 +245,31 @@ type attempt struct {
 	now      time.Time
 	err      error
 
-	done chan struct{} // closed when the fields above are set
-	lead chan struct{} // receives when this attempt must lead the next batch
+	done   chan struct{} // closed when the fields above are set
+	lead   chan struct{} // receives when this attempt must lead a batch
+	called bool          // it was told to lead; guarded by the queue
 }
 
 // maxBatch is how many renewals are decided together. Beyond it a batch gains
-// nothing and its first request waits.
-const maxBatch = 256
+// little, and its first request waits.
+const maxBatch = 64
 
-// A queue gathers attempts into batches without a goroutine of its own: the
-// first to come leads, decides for all that wait, and hands the lead to the
-// first of those that came meanwhile.
+// maxFlights is how many batches are under way at once: while one is read,
+// another commits, and a third one's answers are signed. Each takes a connection
+// of the store.
+const maxFlights = 4
+
+// A queue gathers attempts into batches without a goroutine of its own: some of
+// those that wait are called to lead a batch, and decide for others too. One
+// batch is under way whenever anybody waits, and more gather until it is done;
+// but a batch that is full does not wait for another.
 type queue struct {
 	max int
 
 	mu      sync.Mutex
-	leading bool       // guarded by mu
 	waiting []*attempt // guarded by mu
+	flights int        // batches under way, or about to be; guarded by mu
+	called  int        // of these, those whose leader has not taken anybody along yet; guarded by mu
 }
 
 func (q *queue) run(ctx context.Context, a *attempt, process func(context.Context, []*attempt)) error {
@@ -272,22 +280,64 @@ func (q *queue) run(ctx context.Context, a *attempt, process func(context.Contex
 		return ErrBusy
 	}
 	q.waiting = append(q.waiting, a)
-	if !q.leading {
-		q.leading = true
-		a.lead <- struct{}{}
-	}
+	q.call()
 	q.mu.Unlock()
 
 	select {
 	case <-a.lead:
 		q.leadBatch(ctx, process)
-		<-a.done // our own attempt was the first of the batch
+		<-a.done // in this batch, or in one that was quicker
 		return nil
 	case <-a.done:
-		return nil
 	case <-ctx.Done():
-		return q.leave(ctx, a)
+		q.mu.Lock()
+		if i := slices.Index(q.waiting, a); i >= 0 {
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+		} // else it is in a batch: its outcome is stored, and its caller sees none
+		q.mu.Unlock()
 	}
+	// Nobody is called who does not wait any more, so this is for good.
+	select {
+	case <-a.lead:
+		q.passLead()
+	default:
+	}
+	select {
+	case <-a.done:
+		return nil
+	default:
+		return ctx.Err()
+	}
+}
+
+// call calls a leader if a batch is to begin. It needs mu.
+func (q *queue) call() {
+	if len(q.waiting) == 0 {
+		return
+	}
+	// Those who were called will take a full batch each.
+	full := len(q.waiting) >= (q.called+1)*maxBatch && q.flights < maxFlights
+	if q.flights > 0 && !full {
+		return
+	}
+	for _, a := range q.waiting {
+		if !a.called {
+			a.called = true
+			q.flights++
+			q.called++
+			a.lead <- struct{}{}
+			return
+		}
+	}
+}
+
+// passLead gives the lead of somebody who does not take it to somebody else.
+func (q *queue) passLead() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flights--
+	q.called--
+	q.call()
 }
 
 func (q *queue) leadBatch(ctx context.Context, process func(context.Context, []*attempt)) {
@@ -295,6 +345,7 @@ func (q *queue) leadBatch(ctx context.Context, process func(context.Context, []*
 	// to run this takes no time.
 	runtime.Gosched()
 	q.mu.Lock()
+	q.called--
 	n := min(len(q.waiting), maxBatch)
 	batch := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)
@@ -304,31 +355,11 @@ func (q *queue) leadBatch(ctx context.Context, process func(context.Context, []*
 			close(a.done)
 		}
 		q.mu.Lock()
-		q.passLead()
+		q.flights--
+		q.call()
 		q.mu.Unlock()
 	}()
-	process(ctx, batch)
-}
-
-// passLead needs mu and the lead.
-func (q *queue) passLead() {
-	if q.leading = len(q.waiting) > 0; q.leading {
-		q.waiting[0].lead <- struct{}{}
+	if n > 0 { // else others took everybody along
+		process(ctx, batch)
 	}
-}
-
-// leave takes an attempt out whose caller has gone. One that is being decided
-// stays in its batch: its outcome is stored, and its caller sees none.
-func (q *queue) leave(ctx context.Context, a *attempt) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if i := slices.Index(q.waiting, a); i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-		select {
-		case <-a.lead:
-			q.passLead()
-		default:
-		}
-	}
-	return ctx.Err()
 }
