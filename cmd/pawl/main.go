@@ -38,6 +38,7 @@ type cli struct {
 	Store   storeCmd   `cmd:"" help:"Move the data into a PostgreSQL."`
 	Migrate migrateCmd `cmd:"" help:"Tell or upgrade the version of the database's schema."`
 	Config  configCmd  `cmd:"" help:"Check the configuration."`
+	Lab     labCmd     `cmd:"" help:"Attack every way to keep a token, Pawl among them, and tell what came of it."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,190 @@
+package lab
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+// The customers, and their password; a bank has worse faults here than that.
+const (
+	ada      = "ada"     // the owner
+	mallory  = "mallory" // the thief, who has an account too
+	password = "correct horse battery staple"
+)
+
+// A bank is the application that is attacked, without what keeps its customers
+// signed in: see [build]. It has a notice board, onto which everybody may write,
+// and which trusts what is written: the hole through which script gets in.
+type bank struct {
+	stage *stage
+	page  *template.Template
+
+	// who tells the customer of a request; empty: nobody. The build sets it.
+	who func(*http.Request) string
+	// keep names the script in page/ that keeps the token in the browser, and
+	// form where its sign-in form leads without that script. The build sets both.
+	keep, form string
+	// permissive has it answer other origins as people do who want the errors of
+	// CORS to go away. An attack sets it.
+	permissive bool
+
+	mu       sync.Mutex
+	payments []string // guarded by mu: "from → to"
+	board    string   // guarded by mu
+	log      []string // guarded by mu: of requests, as web servers write it
+}
+
+func newBank(s *stage) *bank {
+	return &bank{stage: s, page: template.Must(template.ParseFS(pageFiles, "page/bank.html"))}
+}
+
+// frontDoor is what stands before every build: the log of requests, and a CORS
+// middleware if it is there.
+func (b *bank) frontDoor(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		b.log = append(b.log, fmt.Sprintf("%s %s referer=%q", r.Method, r.URL.RequestURI(), r.Header.Get("Referer")))
+		permissive := b.permissive
+		b.mu.Unlock()
+		if origin := r.Header.Get("Origin"); permissive && origin != "" {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Set("Access-Control-Allow-Credentials", "true")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ServeHTTP is the bank behind what keeps its customers signed in.
+func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method + " " + r.URL.Path {
+	case "GET /":
+		b.home(w, r)
+	case "GET /keep.js":
+		http.ServeFileFS(w, r, pageFiles, "page/"+b.keep)
+	case "GET /api/me":
+		b.tellMe(w, r)
+	case "POST /transfer", "GET /pay":
+		b.pay(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// home is the bank's page. A customer whom the request names is greeted at once,
+// others when their script has asked.
+func (b *bank) home(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	board := b.board
+	b.mu.Unlock()
+	var page bytes.Buffer
+	err := b.page.Execute(&page, map[string]any{"Name": b.who(r), "Form": b.form, "Board": template.HTML(board)})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(page.Bytes())
+}
+
+func (b *bank) tellMe(w http.ResponseWriter, r *http.Request) {
+	name := b.who(r)
+	if name == "" {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
+	writeJSON(w, map[string]string{"name": name})
+}
+
+// pay takes a form, JSON or a query, as frameworks do that mean well.
+func (b *bank) pay(w http.ResponseWriter, r *http.Request) {
+	name := b.who(r)
+	if name == "" {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
+	to := r.FormValue("to")
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		var order struct {
+			To string `json:"to"`
+		}
+		if err := json.UnmarshalRead(r.Body, &order); err != nil {
+			http.Error(w, "that is no order", http.StatusBadRequest)
+			return
+		}
+		to = order.To
+	}
+	b.mu.Lock()
+	b.payments = append(b.payments, name+" → "+to)
+	b.mu.Unlock()
+	fmt.Fprintf(w, "%s has paid %s\n", name, to)
+}
+
+// paid reports whether one customer has paid another.
+func (b *bank) paid(from, to string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.payments, from+" → "+to)
+}
+
+// inject writes script onto the notice board.
+func (b *bank) inject(script string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.board += "<script>" + script + "</script>"
+}
+
+// requestLog returns the log.
+func (b *bank) requestLog() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.log, "\n")
+}
+
+// errCredentials says that name or password is wrong.
+var errCredentials = errors.New("name or password is wrong")
+
+// customer reads the credentials of a sign-in from JSON or a form.
+func customer(r *http.Request) (string, error) {
+	in := struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+	}{}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		if err := json.UnmarshalRead(r.Body, &in); err != nil {
+			return "", fmt.Errorf("sign in: %w", err)
+		}
+	} else {
+		in.Username, in.Password = r.PostFormValue("username"), r.PostFormValue("password")
+	}
+	if in.Password != password || in.Username != ada && in.Username != mallory {
+		return "", errCredentials
+	}
+	return in.Username, nil
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(body)
+}

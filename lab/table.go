@@ -1,0 +1,62 @@
+package lab
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// WriteText writes the table for people at a terminal.
+func (r *Results) WriteText(w io.Writer) error {
+	rows := r.rows()
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, text := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, text := range row {
+			line.WriteString(text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Markdown is the table for documents.
+func (r *Results) Markdown() string {
+	var out strings.Builder
+	for i, row := range r.rows() {
+		out.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			out.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+		}
+	}
+	return out.String()
+}
+
+// rows are the table, with its heads.
+func (r *Results) rows() [][]string {
+	head := []string{""}
+	for _, w := range r.Ways {
+		head = append(head, w.Title)
+	}
+	rows := [][]string{head}
+	for i, a := range r.Attacks {
+		row := []string{a.Title}
+		for _, c := range r.Cells[i] {
+			text := c.Outcome.String()
+			if c.Fault != nil {
+				text = "broken"
+			}
+			row = append(row, text)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

@@ -1,0 +1,113 @@
+package lab
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/account"
+)
+
+// pawlCookies: what Pawl does for browsers.
+var pawlCookies = Way{
+	Name: "pawl-cookies", Title: "Pawl, cookies", Pawl: true,
+	About: "Pawl as it comes: both tokens in cookies that no script can read and no sibling can plant, a refresh token that changes at every use, " +
+		"pawl.js in the page, and Pawl.Protect around the bank.",
+	build: newPawlCookieBank,
+}
+
+// A pawlBank is the bank behind Pawl.
+type pawlBank struct {
+	*bank
+	pawl      *pawl.Pawl
+	directory string
+	names     map[string]string // of customers, by id
+	routes    *http.ServeMux
+}
+
+// newPawlBank opens a Pawl with the policy "default".
+func newPawlBank(s *stage, o pawl.Options) (*pawlBank, error) {
+	directory, err := os.MkdirTemp("", "pawl-lab-")
+	if err != nil {
+		return nil, fmt.Errorf("data of Pawl: %w", err)
+	}
+	o.Data, o.Origins, o.Log = directory, []string{s.app}, slog.New(slog.DiscardHandler)
+	b := &pawlBank{bank: s.bank, directory: directory, names: make(map[string]string), routes: http.NewServeMux()}
+	if b.pawl, err = pawl.Open(s.ctx, o); err != nil {
+		os.RemoveAll(directory)
+		return nil, err
+	}
+	for _, name := range []string{ada, mallory} {
+		user, err := b.pawl.Accounts().Add(s.ctx, name, account.NewPassword(password))
+		if err != nil {
+			b.Close()
+			return nil, err
+		}
+		b.names[user.ID] = name
+	}
+	b.who = func(r *http.Request) string {
+		caller, ok := pawl.PrincipalFrom(r.Context())
+		if !ok {
+			return ""
+		}
+		return b.names[caller.UserID]
+	}
+	b.routes.Handle("/auth/", b.pawl.Handler())
+	b.routes.Handle("/.well-known/", b.pawl.Handler())
+	return b, nil
+}
+
+// ServeHTTP implements [build].
+func (b *pawlBank) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.routes.ServeHTTP(w, r) }
+
+// Close ends the Pawl and removes its data.
+func (b *pawlBank) Close() error {
+	err := b.pawl.Close()
+	os.RemoveAll(b.directory)
+	return err
+}
+
+// use implements [build].
+func (b *pawlBank) use(d *device) (string, error) { return d.me() }
+
+// A pawlCookieBank keeps its customers signed in by cookies.
+type pawlCookieBank struct{ *pawlBank }
+
+func newPawlCookieBank(s *stage) (build, error) {
+	b, err := newPawlBank(s, pawl.Options{})
+	if err != nil {
+		return nil, err
+	}
+	b.keep = "pawl-cookies.js"
+	b.routes.Handle("/keep.js", s.bank)
+	b.routes.Handle("/", b.pawl.Protect(s.bank))
+	return pawlCookieBank{b}, nil
+}
+
+// signIn implements [build].
+func (b pawlCookieBank) signIn(d *device, name string) error {
+	return expect(http.StatusOK)(d.ask("POST", "/auth/login", credentials(name)))
+}
+
+// renew implements [build].
+func (b pawlCookieBank) renew(d *device) (bool, error) {
+	a, err := d.ask("POST", "/auth/refresh", "")
+	return err == nil && a.status == http.StatusOK, err
+}
+
+// signOut implements [build].
+func (b pawlCookieBank) signOut(d *device) error {
+	return expect(http.StatusNoContent)(d.ask("POST", "/auth/logout", ""))
+}
+
+// expect makes any other status an error.
+func expect(status int) func(answer, error) error {
+	return func(a answer, err error) error {
+		if err == nil && a.status != status {
+			err = fmt.Errorf("the bank answered %d: %.200s", a.status, a.body)
+		}
+		return err
+	}
+}
