@@ -14,6 +14,7 @@ type proofs struct {
 	witness    ID     // session named by the access cookie; zero: none
 	thumbprint string // of the key that was proved; empty: none
 	key        KeyHash
+	stale      bool // the proof answers a challenge of an earlier generation
 }
 
 // A verdict is what a request gets.
@@ -65,6 +66,10 @@ func decide(row *Row, g uint32, p proofs, now time.Time, policy *Policy) decisio
 		return decision{reason: ReasonScope}
 	case row.Binding.Kind != Unbound && (p.thumbprint == "" || p.thumbprint != row.Binding.Thumbprint):
 		return decision{reason: ReasonUnproved}
+	case row.Binding.Kind == Unbound && row.Transport == Cookie && policy.RequireBinding:
+		return decision{reason: ReasonUnbound}
+	case row.Binding.Kind == DBSC && p.stale:
+		return decision{reason: ReasonChallenge}
 	case row.needsWitness() && p.witness.IsZero():
 		return decision{reason: ReasonNoWitness}
 	case row.needsWitness() && p.witness != row.ID:

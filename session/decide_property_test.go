@@ -69,6 +69,7 @@ func drawProofs(t *rapid.T, r *Row) proofs {
 	if wrong("thumbprint") {
 		p.thumbprint = rapid.SampledFrom([]string{"", "other"}).Draw(t, "other thumbprint")
 	}
+	p.stale = r.Binding.Kind == DBSC && wrong("challenge")
 	p.scope = rapid.SampledFrom([]string{"", "read", "write read", "read admin"}).Draw(t, "scope")
 	p.client = rapid.SampledFrom([]string{"", "web", "web", "app"}).Draw(t, "client")
 	p.key = rapid.SampledFrom([]KeyHash{{}, someKey, otherKey}).Draw(t, "key")
@@ -125,7 +126,8 @@ func checkVerdict(t *rapid.T, q *question, d decision) {
 		t.Fatalf("turned for generation %d of %d", q.g, r.Generation)
 	}
 	unshown := !q.p.genuine || q.p.transport != r.Transport || (q.p.client != "" && q.p.client != "web") ||
-		(r.Binding.Kind != Unbound && q.p.thumbprint != "device") || (r.needsWitness() && q.p.witness != r.ID)
+		(r.Binding.Kind != Unbound && q.p.thumbprint != "device") || (r.needsWitness() && q.p.witness != r.ID) ||
+		q.p.stale || (q.policy.RequireBinding && r.Transport == Cookie && r.Binding.Kind == Unbound)
 	if (unshown || !r.Live(noon)) && (d.verdict != refuse || d.change != nil) {
 		t.Fatalf("%+v for somebody who showed nothing, or a session that is over", d)
 	}

@@ -95,6 +95,7 @@ func device(rolledBackAgo time.Duration) func(*Row) {
 
 func proved(p *proofs)   { p.thumbprint, p.witness = "device", ID{} }
 func strictly(p *Policy) { *p = p.MakeStrict() }
+func keyed(p *Policy)    { p.RequireBinding = true }
 
 // turnsTo is the change of a row that turns.
 func turnsTo(key KeyHash, priorUsed time.Time) func(*Change) {
@@ -158,6 +159,16 @@ var notShown = []decideCase{
 		verdict: rotate, change: turnsTo(KeyHash{}, noon.Add(-50*time.Minute))},
 	{name: "a witness does not matter beside the proof of a device", row: device(0),
 		proofs: func(p *proofs) { p.thumbprint, p.witness = "device", ID{2} }, verdict: rotate, change: turnsTo(KeyHash{}, noon.Add(-50*time.Minute))},
+	{name: "a challenge that was used", row: device(0), proofs: func(p *proofs) { proved(p); p.stale = true }, reason: ReasonChallenge},
+	{name: "a challenge that was used, old jar", present: -4, row: device(0), proofs: func(p *proofs) { proved(p); p.stale = true }, reason: ReasonChallenge},
+	{name: "a challenge that was used, jar to come", present: 4, row: device(0), proofs: func(p *proofs) { proved(p); p.stale = true }, reason: ReasonChallenge},
+	{name: "a challenge that was used, by another device", row: device(0),
+		proofs: func(p *proofs) { p.thumbprint, p.stale = "other", true }, reason: ReasonUnproved},
+	{name: "unbound, where a key is required", policy: keyed, reason: ReasonUnbound},
+	{name: "unbound, where a key is required, reuse", present: -4, policy: keyed, reason: ReasonUnbound},
+	{name: "unbound, where a key is required, to come", present: 4, policy: keyed, reason: ReasonUnbound},
+	{name: "bound, where a key is required", row: device(0), proofs: proved, policy: keyed,
+		verdict: rotate, change: turnsTo(KeyHash{}, noon.Add(-50*time.Minute))},
 	{name: "a cookie session bound by DPoP needs its witness", row: func(r *Row) { r.Binding = Binding{Kind: DPoP, Thumbprint: "k"} },
 		proofs: func(p *proofs) { p.thumbprint, p.witness = "k", ID{} }, reason: ReasonNoWitness},
 	{name: "a key that nobody asked for", proofs: func(p *proofs) { p.thumbprint = "k" },

@@ -16,6 +16,9 @@ const (
 	EventRepeated        EventType = "session_repeated"   // the newest generation once more
 	EventCaughtUp        EventType = "session_caught_up"  // the store had lost a write
 	EventRenewalRefused  EventType = "renewal_refused"    // login needed; see the reason
+	EventBound           EventType = "session_bound"      // to a key of the device
+	EventProofRefused    EventType = "proof_refused"      // a proof of a device is not what it must be
+	EventProofSkipped    EventType = "proof_skipped"      // a browser says that it could not renew a bound session
 	EventEnded           EventType = "session_ended"      // see the reason
 	EventUsedAfterEnd    EventType = "access_after_end"   // an access token of an ended session
 	EventAccessDenied    EventType = "access_denied"      // authenticated, but not for this

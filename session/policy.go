@@ -49,7 +49,9 @@ type Policy struct {
 	// within seconds of a renewal is logged out.
 	Strict bool
 
-	// RequireBinding refuses sessions that are not bound to a key.
+	// RequireBinding refuses sessions that are not bound to a key: a bearer
+	// session from the start, and one in cookies, which a browser binds only
+	// when it has them, at its first renewal.
 	RequireBinding bool
 	// DangerouslyLongAccess allows AccessTTL beyond MaxAccessTTL. For so long
 	// a stolen access token works where revocations are not followed.

@@ -41,6 +41,8 @@ const (
 	ReasonNoWitness  Reason = "witness_missing"  // the refresh cookie came alone
 	ReasonWitness    Reason = "witness_mismatch" // the access cookie is of another session
 	ReasonUnproved   Reason = "binding_unproved" // the key was not proved
+	ReasonUnbound    Reason = "binding_missing"  // the policy requires a key, and none was ever given
+	ReasonChallenge  Reason = "challenge_used"   // a good proof, of a challenge that was used before
 	ReasonScope      Reason = "scope_exceeded"   // asked for more than was granted
 	ReasonRolledBack Reason = "rolled_back"      // the device came back with an old jar
 )
@@ -60,7 +62,10 @@ type Refusal struct {
 func (r *Refusal) Error() string { return fmt.Sprintf("session: renewal refused: %s", r.Reason) }
 
 // Is makes every refusal match [ErrRefused].
-func (r *Refusal) Is(target error) bool { return target == ErrRefused }
+// A session that is only refused for want of a key is [ErrBindingRequired] too.
+func (r *Refusal) Is(target error) bool {
+	return target == ErrRefused || target == ErrBindingRequired && r.Reason == ReasonUnbound
+}
 
 // ErrUnavailable says that the store did not answer, or not in time. The
 // caller may try again: a renewal that was stored without an answer is

@@ -16,7 +16,8 @@ import (
 
 // A Renewal is a request for new tokens.
 type Renewal struct {
-	Refresh        string    // the refresh token as presented
+	Refresh        string    // the refresh token as presented; empty: Device stands for it
+	Device         *Device   // of a session bound by DBSC
 	Transport      Transport // how it was presented
 	ClientID       string    // as named by the client; empty: not named
 	Scope          string    // asked for; empty: what was granted
@@ -34,7 +35,7 @@ type Renewal struct {
 // signed: whoever sees ErrUnavailable, or no answer, may try again with the
 // same token.
 func (e *Engine) Refresh(ctx context.Context, r Renewal) (Issued, error) {
-	t, err := e.Codec.Open(r.Refresh)
+	t, err := e.presented(&r)
 	if err != nil {
 		e.Record(Event{Type: EventRenewalRefused, Reason: string(ReasonNotOurs), Origin: r.Origin})
 		return Issued{}, &Refusal{Reason: ReasonNotOurs}
@@ -198,13 +199,14 @@ func (e *Engine) decide(a *attempt, l *loaded, now time.Time) {
 		return
 	}
 	a.decision = decide(&l.row, a.token.Generation, proofs{
-		genuine:    e.genuine(a.token, &l.row),
+		genuine:    a.renewal.Device.shows(&l.row) || e.genuine(a.token, &l.row),
 		transport:  a.renewal.Transport,
 		client:     a.renewal.ClientID,
 		scope:      a.renewal.Scope,
 		witness:    a.renewal.Witness,
 		thumbprint: a.renewal.Thumbprint,
 		key:        HashKey(l.row.ID, a.renewal.IdempotencyKey),
+		stale:      a.renewal.Device.stale(&l.row),
 	}, now, &e.Policy)
 	if c := a.decision.change; c != nil {
 		l.row = l.row.Apply(*c, now)

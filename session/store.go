@@ -51,6 +51,11 @@ type Ratchet interface {
 	// session to the feed of ended ones, at once with it.
 	Replace(ctx context.Context, changes []Change) []error
 
+	// Bind sets the kind and the thumbprint of a row's binding, if the row is
+	// unbound, in that generation, and has not ended; otherwise it fails with
+	// [ErrConflict]. Nothing else ever changes them.
+	Bind(ctx context.Context, id ID, generation uint32, to Binding) error
+
 	// Confirm stamps ConfirmedAt with the store's clock, for each use whose
 	// generation is the row's newest, not confirmed yet, not ended, and
 	// [Use.Settled] by the store's clock. All other uses are passed over

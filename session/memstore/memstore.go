@@ -91,6 +91,19 @@ func (s *Store) Replace(_ context.Context, changes []session.Change) []error {
 	return errs
 }
 
+// Bind implements [session.Ratchet].
+func (s *Store) Bind(_ context.Context, id session.ID, generation uint32, to session.Binding) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.row(id)
+	if !ok || row.Ended() || row.Generation != generation || row.Binding.Kind != session.Unbound {
+		return session.ErrConflict
+	}
+	row.Binding.Kind, row.Binding.Thumbprint = to.Kind, to.Thumbprint
+	s.rows[id] = row
+	return nil
+}
+
 // Confirm implements [session.Ratchet].
 func (s *Store) Confirm(_ context.Context, uses []session.Use, settle time.Duration) (time.Time, error) {
 	s.mu.Lock()

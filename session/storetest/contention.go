@@ -15,6 +15,8 @@ var contentionTests = []tierTest{
 	{name: "OneReplaceWins", run: raceReplace},
 	{name: "LateRepeatsAddUp", run: raceLateRepeats},
 	{name: "ConfirmNeverReachesTheNextGeneration", run: raceConfirm},
+	{name: "OneBindWins", run: raceBind},
+	{name: "BindAndTurnKeepEachOther", run: raceBindReplace},
 	{name: "OneEndTells", run: raceEnd},
 	{name: "EndIsNeverUndone", run: raceEndReplace},
 	{name: "LoadReadsTheClockFirst", run: raceClock},

@@ -23,7 +23,7 @@ func epochEnds(b *bench) {
 	dead := b.create(nil)
 	b.end(session.Selection{Session: dead.ID})
 	dead = b.load(dead.ID)
-	before := b.load(old[0])
+	before, free := b.load(old[0]), b.create(unbound)
 	at := b.clock.Advance(time.Minute)
 	epoch := b.endEveryone(time.Time{})
 	if epoch.At.Before(at) || epoch.At.After(at.Add(session.EpochMargin)) || epoch.Reason != session.ReasonEveryone {
@@ -37,12 +37,16 @@ func epochEnds(b *bench) {
 	b.wantRow(young)
 	b.wantRow(dead)
 	b.wantIDs("listed live", []session.ID{young.ID}, idsOf(b.list(session.Query{Limit: 10})))
-	if n := len(b.list(session.Query{WithEnded: true, Limit: 10})); n != 6 {
-		b.Errorf("listed %d with ended ones, want 6", n)
+	if n := len(b.list(session.Query{WithEnded: true, Limit: 10})); n != 7 {
+		b.Errorf("listed %d with ended ones, want 7", n)
 	}
 	if err := b.replace(turned(before, b.clock.Now())); !errors.Is(err, session.ErrConflict) {
 		b.Errorf("a row that the epoch ended was changed: %v", err)
 	}
+	if err := b.store.Bind(b.ctx, free.ID, free.Generation, device); !errors.Is(err, session.ErrConflict) {
+		b.Errorf("a session that the epoch ended was bound: %v", err)
+	}
+	b.wantRow(epoch.Apply(free))
 	b.confirm(use(before, b.clock.Now(), settle))
 	b.wantRow(epoch.Apply(before))
 	b.wantIDs("ended once more", nil, b.end(session.Selection{User: "u_alice", Except: young.ID}))

@@ -181,6 +181,7 @@ var operations = []operation{
 		},
 		want: func(s *scene) { s.wantHeld(1) },
 	},
+	bindAgain,
 	{
 		name: "RenewAgain", calls: []Call{Load, Replace},
 		prepare: func(s *scene) func() error {

@@ -21,6 +21,7 @@ const (
 	Create  Call = "Create"
 	Load    Call = "Load"
 	Replace Call = "Replace"
+	Bind    Call = "Bind"
 	Confirm Call = "Confirm"
 	End     Call = "End"
 	List    Call = "List"
@@ -30,7 +31,7 @@ const (
 )
 
 // Writes are the calls that change a store.
-var Writes = []Call{Create, Replace, Confirm, End, EndEveryone, Sweep}
+var Writes = []Call{Create, Replace, Bind, Confirm, End, EndEveryone, Sweep}
 
 // A Fault is how a call fails.
 type Fault string
@@ -117,6 +118,19 @@ func (f *Faulty) Replace(ctx context.Context, changes []session.Change) []error 
 		}
 	}
 	return errs
+}
+
+// Bind implements [session.Ratchet].
+func (f *Faulty) Bind(ctx context.Context, id session.ID, generation uint32, to session.Binding) error {
+	fault := f.next(Bind)
+	if fault == Lost {
+		return ErrFault
+	}
+	err := f.Store.Bind(ctx, id, generation, to)
+	if fault != "" {
+		return ErrFault
+	}
+	return err
 }
 
 // Confirm implements [session.Ratchet].

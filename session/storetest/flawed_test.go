@@ -159,6 +159,20 @@ func (s *flawed) spoil(after *session.Row, row session.Row, c session.Change, no
 	}
 }
 
+func (s *flawed) Bind(_ context.Context, id session.ID, generation uint32, to session.Binding) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.look(id, "bind without a lock")
+	if !ok || (row.Ended() && !s.has("bind touches the ended")) ||
+		(row.Generation != generation && !s.has("bind ignores the generation")) ||
+		(row.Binding.Kind != session.Unbound && !s.has("bind binds again")) {
+		return session.ErrConflict
+	}
+	row.Binding.Kind, row.Binding.Thumbprint = to.Kind, to.Thumbprint
+	s.rows[id] = row
+	return nil
+}
+
 func (s *flawed) Confirm(_ context.Context, uses []session.Use, settle time.Duration) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

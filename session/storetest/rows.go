@@ -23,6 +23,8 @@ var rowTests = []tierTest{
 	{name: "ReplaceRefusesTheEnded", run: replaceEnded},
 	{name: "ReplaceAnswersEachChangeInOrder", run: replaceMixed},
 	{name: "ReplaceAppliesAsRowApplySays", run: replaceApplies, unsound: true},
+	{name: "BindBindsOnce", run: bindOnce},
+	{name: "BindRefusesWhatHasMovedOn", run: bindConflict},
 	{name: "ConfirmStampsTheFirstSettledUse", run: confirmStamps},
 	{name: "ConfirmPassesOverEverythingElse", run: confirmPasses},
 	{name: "ConfirmJudgesByTheStoresClock", run: confirmClock},

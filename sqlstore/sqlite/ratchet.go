@@ -140,6 +140,16 @@ func (s *Store) Replace(ctx context.Context, changes []session.Change) []error {
 	return errs
 }
 
+const sqlBind = `UPDATE sessions SET binding = ?, thumbprint = ?
+	WHERE id = ? AND generation = ? AND binding = '' AND ` + sqlLive
+
+// Bind implements [session.Ratchet].
+func (s *Store) Bind(ctx context.Context, id session.ID, generation uint32, to session.Binding) error {
+	return s.write(ctx, "bind session", func(tx *tx) error {
+		return tx.one(session.ErrConflict, sqlBind, string(to.Kind), to.Thumbprint, id[:], generation)
+	})
+}
+
 const sqlConfirm = `UPDATE sessions SET confirmed_at = ?
 	WHERE id = ? AND generation = ? AND confirmed_at IS NULL AND ` + sqlLive
 
