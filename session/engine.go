@@ -150,8 +150,11 @@ func (e *Engine) mint(row *Row, now time.Time, scope string) (Issued, error) {
 		Generation: row.Generation, AuthTime: min(row.AuthTime.Unix(), now.Unix()), // the clock may have been set back
 		Methods: row.Methods, Scope: scope,
 	}
-	if row.Binding.Kind != Unbound {
+	switch row.Binding.Kind {
+	case DPoP:
 		claims.Binding = &token.Confirmation{Thumbprint: row.Binding.Thumbprint}
+	case DBSC:
+		claims.Binding = &token.Confirmation{Device: row.Binding.Thumbprint}
 	}
 	access, err := token.EncodeAccess(claims, e.Signer())
 	if err != nil {

@@ -100,6 +100,10 @@ func TestStartKeepsToARequiredBinding(t *testing.T) {
 		t.Error("the store was asked")
 	}
 	bound := w.login(func(l *session.Login) { l.Binding = session.Binding{Kind: session.DPoP, Thumbprint: "key"} })
+	device := w.login(func(l *session.Login) { l.Binding = session.Binding{Kind: session.DBSC, Thumbprint: "key"} })
+	if c := w.claims(device); c.Binding == nil || *c.Binding != (token.Confirmation{Device: "key"}) {
+		t.Errorf("a session of a device has tokens bound to %+v", c.Binding)
+	}
 	if c := w.claims(bound); c.Binding == nil || c.Binding.Thumbprint != "key" {
 		t.Errorf("cnf of a bound session: %+v", c.Binding)
 	}

@@ -45,9 +45,14 @@ type Claims struct {
 	Binding    *Confirmation `json:"cnf,omitzero"`   // absent on an unbound session
 }
 
-// Confirmation names the key that a bound token must be used with (RFC 7800).
+// Confirmation names the key that the session of a bound token must prove (RFC
+// 7800): one of the two, by the SHA-256 of its JWK (RFC 7638).
 type Confirmation struct {
-	Thumbprint string `json:"jkt"` // SHA-256 of the JWK (RFC 9449 §6.1)
+	// Thumbprint is of a key that must be proved at every use (RFC 9449 §6.1).
+	Thumbprint string `json:"jkt,omitzero"`
+	// Device is of a key that is proved at renewal only, by a browser. It is not
+	// "jkt": whoever knows that name would ask for a proof that no browser gives.
+	Device string `json:"dbsc,omitzero"`
 }
 
 // A Signer makes the signature of an access token with one key.
@@ -120,7 +125,7 @@ type decodedBinding struct {
 
 var (
 	claimNames        = []string{"iss", "sub", "aud", "client_id", "iat", "nbf", "exp", "jti", "sid", "gen", "auth_time", "amr", "scope", "cnf"}
-	confirmationNames = []string{"jkt"}
+	confirmationNames = []string{"jkt", "dbsc"}
 )
 
 // DecodeClaims reads the payload segment. It refuses duplicate names, names

@@ -44,7 +44,8 @@ type Principal struct {
 	AuthTime   time.Time // of the login, whatever was renewed since
 	IssuedAt   time.Time
 	Expires    time.Time
-	Thumbprint string // of the key the token is bound to; empty if none
+	Thumbprint string // of the key that must be proved with the token (RFC 9449); empty if none
+	Device     string // thumbprint of the key that the browser proves at renewal (DBSC); empty if none
 }
 
 // Keys gives the keys that verify at this moment; [keyring.Ring] is one.
@@ -222,10 +223,10 @@ func (v *Verifier) admit(c *token.Claims) (seen, error) {
 		IssuedAt: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.Expires, 0),
 	}
 	if c.Binding != nil {
-		if c.Binding.Thumbprint == "" {
-			return seen{}, ErrMalformed
+		if (c.Binding.Thumbprint == "") == (c.Binding.Device == "") {
+			return seen{}, ErrMalformed // a key that nobody knows here, or two
 		}
-		p.Thumbprint = c.Binding.Thumbprint
+		p.Thumbprint, p.Device = c.Binding.Thumbprint, c.Binding.Device
 	}
 	return seen{principal: p, notBefore: time.Unix(max(c.IssuedAt, c.NotBefore), 0)}, nil
 }

@@ -30,6 +30,14 @@ func TestVerifySaysWhatTheTokenSays(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", alg, diff)
 		}
+		c.Binding = &token.Confirmation{Device: "browser"}
+		if p := accepted(t, w.Verifier, "bound to a device", w.issue(t, c), start); p.Thumbprint != "" || p.Device != "browser" {
+			t.Errorf("a token of a device is bound to %q, of the device %q", p.Thumbprint, p.Device)
+		}
+		c.Binding.Thumbprint = "thumb"
+		if _, err := w.Verify(w.issue(t, c), start); !errors.Is(err, verify.ErrMalformed) {
+			t.Errorf("a token that is bound to two keys: %v", err)
+		}
 		if plain := accepted(t, w.Verifier, "unbound", w.issue(t, claims()), start); plain.Thumbprint != "" {
 			t.Errorf("an unbound token is bound to %q", plain.Thumbprint)
 		}
