@@ -46,8 +46,34 @@ export function circling(storage, target, now, within = 10000) {
   }
 }
 
+/**
+ * The key of this attempt. Pages with pawl.js share one in storage until their
+ * renewal is answered, and with it this page is one of them. An item that begins
+ * "out:" is no key: a sign-out is owed to the server, and that is not for us.
+ */
+export function sharedKey(shared, name, own) {
+  const key = attempt(() => shared.getItem(name));
+  if (key?.startsWith("out:")) return own;
+  if (/^[!-~]{16,99}$/.test(key ?? "")) return key;
+  attempt(() => shared.setItem(name, own));
+  return own;
+}
+
+/** After an answer, the next renewal gets another key. */
+export function spend(shared, name, key, next) {
+  attempt(() => shared.getItem(name) === key && shared.setItem(name, next));
+}
+
+const attempt = (work) => {
+  try {
+    return work();
+  } catch {
+    return null; // storage is refused
+  }
+};
+
 /** Runs the page: shows one state at a time, and leaves it when it can. */
-export async function run({ document, location, fetch, storage, now }) {
+export async function run({ document, location, fetch, storage, shared, random, now }) {
   const card = document.getElementById("renewal");
   const form = card.querySelector("form");
   const { target } = card.dataset;
@@ -56,23 +82,18 @@ export async function run({ document, location, fetch, storage, now }) {
   };
   if (circling(storage, target, now())) return;
   show("working");
-  const outcome = await renew({
-    fetch,
-    refresh: card.dataset.refresh,
-    session: card.dataset.session,
-    key: form.elements.namedItem("key").value,
-  });
+  const field = form.elements.namedItem("key");
+  field.value = sharedKey(shared, card.dataset.shared, field.value); // the button's, too
+  const outcome = await renew({ fetch, refresh: card.dataset.refresh, session: card.dataset.session, key: field.value });
+  if (outcome === "renewed") spend(shared, card.dataset.shared, field.value, random());
   if (outcome === "renewed") location.replace(target);
   else if (outcome === "login") location.replace(card.dataset.signin);
   else show(outcome);
 }
 
 if (typeof document !== "undefined") {
-  let storage = null;
-  try {
-    storage = sessionStorage;
-  } catch {
-    // Refused where cookies are: circling() says what then.
-  }
-  run({ document, location, fetch: fetch.bind(globalThis), storage, now: Date.now });
+  // Refused where cookies are: circling() says what then.
+  const storage = attempt(() => sessionStorage);
+  const shared = attempt(() => localStorage);
+  run({ document, location, fetch: fetch.bind(globalThis), storage, shared, random: () => crypto.randomUUID(), now: Date.now });
 }

@@ -7,7 +7,7 @@ const load = (name) => {
   const source = readFileSync(new URL(`../assets/${name}`, import.meta.url), "utf8");
   return import("data:text/javascript," + encodeURIComponent(source));
 };
-const { renew, circling, run } = await load("renew.js");
+const { renew, circling, sharedKey, spend, run } = await load("renew.js");
 const { addReveal, guard } = await load("form.js");
 
 const answer = (status) => ({ status, ok: status >= 200 && status < 300 });
@@ -92,23 +92,23 @@ test("circling is a second time for the same target within a moment", () => {
   assert.equal(circling(storage, "/app", 1), false, "somebody else's value");
 });
 
-const page = (fetch, storage = new Storage(), now = 100000) => {
+const page = (fetch, storage = new Storage(), now = 100000, shared = new Storage()) => {
   const parts = ["idle", "working", "failed", "busy", "blocked"].map((when) => ({ dataset: { when }, hidden: when !== "idle" }));
   const fields = { return_to: { value: "/elsewhere" }, key: { value: "K1" } };
   const form = { elements: { namedItem: (name) => fields[name] } };
   const card = {
-    dataset: { refresh: "/auth/refresh", session: "/auth/session", signin: "/auth/signin?return_to=%2Fapp", target: "/app?x=1" },
+    dataset: { refresh: "/auth/refresh", session: "/auth/session", shared: "pawl:/auth", signin: "/auth/signin?return_to=%2Fapp", target: "/app?x=1" },
     querySelector: () => form,
     querySelectorAll: () => parts,
   };
   const went = [];
   return {
-    went,
+    went, fields,
     shown: () => parts.filter((p) => !p.hidden).map((p) => p.dataset.when),
     given: {
       document: { getElementById: (id) => (id === "renewal" ? card : null) },
       location: { replace: (to) => went.push(to) },
-      fetch, storage, now: () => now,
+      fetch, storage, shared, random: () => "the key of the next one", now: () => now,
     },
   };
 };
@@ -143,6 +143,45 @@ test("the page that is sent back here stops by itself", async () => {
   assert.deepEqual(p.went, []);
   assert.equal(second.asked.length, 0);
   assert.deepEqual(p.shown(), ["idle"]);
+});
+
+const theirs = "a-key-that-pawl.js-has-made";
+
+test("the page renews with the key of the pages with pawl.js, and leaves them another", async () => {
+  const shared = new Storage();
+  shared.setItem("pawl:/auth", theirs);
+  const { fetch, asked } = scripted(200, 200);
+  await run(page(fetch, undefined, undefined, shared).given);
+  assert.deepEqual(asked[0].headers, { "Idempotency-Key": theirs });
+  assert.equal(shared.getItem("pawl:/auth"), "the key of the next one");
+});
+
+test("without an answer the key stays, for the button and for the other pages", async () => {
+  for (const before of [theirs, null]) {
+    const shared = new Storage();
+    if (before) shared.setItem("pawl:/auth", before);
+    const p = page(scripted(503).fetch, undefined, undefined, shared);
+    await run(p.given);
+    assert.equal(p.fields.key.value, before ?? "K1");
+    assert.equal(shared.getItem("pawl:/auth"), before ?? "K1");
+  }
+});
+
+test("what is no key, or refused storage, costs nothing", () => {
+  const shared = new Storage();
+  const refused = { getItem() { throw new Error("refused"); }, setItem() { throw new Error("refused"); } };
+  for (const none of [null, undefined, refused]) {
+    assert.equal(sharedKey(none, "n", "own"), "own");
+    spend(none, "n", "own", "next");
+  }
+  for (const planted of ["", "short", "x".repeat(300), "sixteen signs, \n and one is none", "sixteen signs, and \u00e9"]) {
+    shared.setItem("n", planted);
+    assert.equal(sharedKey(shared, "n", "own"), "own");
+  }
+  shared.setItem("n", "out:a session that was signed out");
+  assert.equal(sharedKey(shared, "n", "own"), "own");
+  spend(shared, "n", "own", "next");
+  assert.equal(shared.getItem("n"), "out:a session that was signed out");
 });
 
 class Thing extends EventTarget {
