@@ -108,7 +108,7 @@ var rawTables = map[sqlstore.Table]rawTable{
 const attemptColumns = `account, network, owed_until, closed_until, known_until, ends_at`
 
 // lines are not copied, but made with their sessions.
-var lines = rawTable{"user_sessions", `user_id, session, over_at`, `text uuid timestamptz`, ``}
+var lines = rawTable{"user_sessions", `user_id, session, over_at, ended`, `text uuid timestamptz boolean`, ``}
 
 // insert returns the statement that stores rows, given as one array for each
 // column.
@@ -193,7 +193,7 @@ func insertsOf(r *sqlstore.Records) (inserts []stored, err error) {
 		return []any{e.Cursor, e.Time, string(e.Type), orNull(e.Reason), orNull(e.UserID), orNull(e.Event.Session), int64(e.Generation),
 			orNull(e.ClientID), orNull(e.Actor), orNull(e.Key), orNull(e.Address), orNull(e.UserAgent), orNull(e.RequestID)}
 	}))
-	add(lines, rowsOf(r.Sessions, func(s session.Row) []any { return []any{s.UserID, [16]byte(s.ID), s.AbsoluteEnd} }))
+	add(lines, rowsOf(r.Sessions, func(s session.Row) []any { return []any{s.UserID, [16]byte(s.ID), s.AbsoluteEnd, s.Ended()} }))
 	add(rawTables[sqlstore.SessionTable], rowsOf(r.Sessions, func(s session.Row) []any {
 		args, failed := rowArgs(&s)
 		err = errors.Join(err, failed)

@@ -16,47 +16,38 @@ import (
 
 var errSelection = errors.New("postgres: a selection names one session or one user")
 
-const (
-	sqlEndThose   = `UPDATE pawl.sessions SET ended_at = ` + sqlNow + `, end_reason = $2, salt = ` + noSalt + ` WHERE id = ANY ($3) AND ` + sqlLive + ` RETURNING id, user_id`
-	sqlSessionsOf = `SELECT session FROM pawl.user_sessions WHERE user_id = $1 ORDER BY session`
-)
+const sqlEndThose = `UPDATE pawl.sessions SET ended_at = ` + sqlNow + `, end_reason = $2, salt = ` + noSalt + ` WHERE id = ANY ($3) AND ` + sqlLive + ` RETURNING id, user_id`
 
-// End implements [session.Directory].
-func (s *Store) End(ctx context.Context, which session.Selection, reason session.Reason) ([]session.Ended, error) {
+// End implements [session.Directory]. Those of a user end a page at a time.
+func (s *Store) End(ctx context.Context, which session.Selection, reason session.Reason) (ended []session.Ended, err error) {
 	if !which.Valid() {
 		return nil, errSelection
 	}
-	ids := [][16]byte{which.Session}
-	if which.User != "" {
-		var err error
-		if ids, err = s.sessionsOf(ctx, which.User); err != nil {
-			return nil, err
+	if which.User == "" {
+		if which.Session != which.Except {
+			ended, err = s.endThose(ctx, [][16]byte{which.Session}, reason)
 		}
+	} else {
+		err = s.pages(ctx, walk{user: which.User}, func(ids [][16]byte) (bool, error) {
+			those := slices.DeleteFunc(ids, func(id [16]byte) bool { return id == which.Except })
+			some, err := s.endThose(ctx, those, reason)
+			if err == nil {
+				s.mark(ctx, which.User, those)
+			}
+			ended = append(ended, some...)
+			return false, err
+		})
 	}
-	those := ids[:0]
-	for _, id := range ids {
-		if id != which.Except {
-			those = append(those, id)
-		}
-	}
-	if len(those) == 0 {
-		return nil, nil
-	}
-	ended, err := collect(ctx, s, "end sessions", writes, func(rows pgx.Rows) (e session.Ended, err error) {
-		return e, rows.Scan((*[16]byte)(&e.Session), &e.UserID)
-	}, sqlEndThose, s.clock(), string(reason), those)
-	if err == nil && len(ended) > 0 {
+	if len(ended) > 0 {
 		s.tell(ctx)
 	}
 	return ended, err
 }
 
-// sessionsOf returns the sessions that a user has, or had.
-func (s *Store) sessionsOf(ctx context.Context, userID string) ([][16]byte, error) {
-	if !storable(userID) {
-		return nil, ctx.Err()
-	}
-	return collect(ctx, s, "find a user's sessions", reads, scanUUID, sqlSessionsOf, userID)
+func (s *Store) endThose(ctx context.Context, ids [][16]byte, reason session.Reason) ([]session.Ended, error) {
+	return collect(ctx, s, "end sessions", writes, func(rows pgx.Rows) (e session.Ended, err error) {
+		return e, rows.Scan((*[16]byte)(&e.Session), &e.UserID)
+	}, sqlEndThose, s.clock(), string(reason), ids)
 }
 
 const sqlEndEveryone = `UPDATE pawl.epoch SET at = $1, reason = $2, written = '00000000-0000-0000-0000-000000000000' WHERE at < $1`
@@ -103,25 +94,53 @@ func (s *Store) epoch(ctx context.Context) (e session.Epoch, err error) {
 }
 
 // List implements [session.Directory].
-func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {
-	query, args := sqlSession+` WHERE id > $2`, []any{s.clock(), [16]byte(q.After)}
-	if q.User != "" {
-		ids, err := s.sessionsOf(ctx, q.User)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		query, args = query+` AND id = ANY ($4) AND user_id = $5`, append(args, max(0, q.Limit), ids, q.User)
+func (s *Store) List(ctx context.Context, q session.Query) (rows []session.Row, now time.Time, err error) {
+	if q.User == "" {
+		rows, now, err = s.list(ctx, q, sqlSession+` WHERE id > $3`, [16]byte(q.After))
 	} else {
-		args = append(args, max(0, q.Limit))
+		rows, now, err = s.listOf(ctx, q)
 	}
-	if !q.WithEnded {
-		query += ` AND ` + sqlLive
-	}
-	rows, now, err := s.sessions(ctx, "list sessions", 0, query+` ORDER BY id LIMIT $3`, args...)
-	if err == nil && len(rows) == 0 {
+	if err == nil && now.IsZero() {
 		now, err = s.time(ctx)
 	}
 	return rows, now, err
+}
+
+// list runs a statement that begins with [sqlSession], whose condition has
+// arguments from $3 on, and adds the rest of what the query asks for.
+func (s *Store) list(ctx context.Context, q session.Query, query string, args ...any) ([]session.Row, time.Time, error) {
+	if !q.WithEnded {
+		query += ` AND ` + sqlLive
+	}
+	return s.sessions(ctx, "list sessions", 0, query+` ORDER BY id LIMIT $2`, append([]any{s.clock(), max(0, q.Limit)}, args...)...)
+}
+
+// listOf lists the sessions of one user, with the clock of the first page.
+func (s *Store) listOf(ctx context.Context, q session.Query) (rows []session.Row, now time.Time, err error) {
+	limit := q.Limit
+	err = s.pages(ctx, walk{user: q.User, after: q.After, ended: q.WithEnded}, func(ids [][16]byte) (bool, error) {
+		q.Limit = limit - len(rows)
+		some, clock, err := s.list(ctx, q, sqlSession+` WHERE id = ANY ($3) AND user_id = $4`, ids, q.User)
+		if err != nil {
+			return false, err
+		}
+		if now.IsZero() {
+			now = clock
+		}
+		rows = append(rows, some...)
+		if !q.WithEnded && len(some) < len(ids) {
+			listed := make(map[[16]byte]bool, len(some))
+			for i := range some {
+				listed[some[i].ID] = true
+			}
+			s.mark(ctx, q.User, slices.DeleteFunc(ids, func(id [16]byte) bool { return listed[id] }))
+		}
+		return len(rows) >= limit, nil
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return rows, now, nil
 }
 
 const (

@@ -4,3 +4,5 @@ package postgres
 var Prefer = prefer
 
 const SQLNow = sqlNow
+
+const LinesPage = linesPage

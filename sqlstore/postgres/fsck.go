@@ -37,7 +37,7 @@ const sqlUnsound = `SELECT 'constraint ' || conname FROM pg_constraint c JOIN pg
 
 // expected are the constraints and indexes whose loss nothing else would show.
 var expected = []string{"users_pkey", "users_name", "keys_pkey", "keys_one_next", "keys_one_active", "sessions_pkey", "sessions_ended",
-	"user_sessions_pkey", "attempts_pkey", "events_pkey", "services_pkey", "codes_pkey"}
+	"user_sessions_pkey", "user_sessions_live", "attempts_pkey", "events_pkey", "services_pkey", "codes_pkey"}
 
 const sqlMissing = `SELECT name FROM unnest($1::text[]) AS e (name) WHERE NOT EXISTS
 	(SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'pawl' AND relname = name AND relkind = 'i')`
@@ -66,7 +66,7 @@ type census struct {
 
 // A session that lives must be found by its user.
 const sqlNoLine = `SELECT id FROM pawl.sessions WHERE id = ANY ($1) AND ` + sqlLive + `
-	AND NOT EXISTS (SELECT 1 FROM pawl.user_sessions AS l WHERE l.user_id = sessions.user_id AND session = id)`
+	AND NOT EXISTS (SELECT 1 FROM pawl.user_sessions AS l WHERE l.user_id = sessions.user_id AND session = id AND NOT ended)`
 
 // List implements [session.Directory].
 func (c census) List(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {

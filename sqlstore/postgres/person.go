@@ -23,17 +23,21 @@ const (
 // EraseSessions implements [sqlstore.Upkeep]. What leads from the user to a
 // session goes last: whoever is interrupted can go on.
 func (s *Store) EraseSessions(ctx context.Context, userID string) (erased, removed int, err error) {
-	ids, err := s.sessionsOf(ctx, userID)
-	if err != nil || len(ids) == 0 {
-		return 0, 0, err
-	}
-	if removed, err = s.exec(ctx, "remove sessions that are over", sqlRemoveOver, s.clock(), ids, userID); err != nil {
-		return 0, 0, err
-	}
-	if erased, err = s.exec(ctx, "erase sessions", sqlErase, "erased_", ids, userID); err != nil {
-		return 0, 0, err
-	}
-	if _, err = s.exec(ctx, "erase sessions of a user", sqlEraseLines, s.clock(), ids, userID); err != nil {
+	err = s.pages(ctx, walk{user: userID, ended: true}, func(ids [][16]byte) (bool, error) {
+		over, err := s.exec(ctx, "remove sessions that are over", sqlRemoveOver, s.clock(), ids, userID)
+		if err != nil {
+			return false, err
+		}
+		removed += over
+		ended, err := s.exec(ctx, "erase sessions", sqlErase, "erased_", ids, userID)
+		if err != nil {
+			return false, err
+		}
+		erased += ended
+		_, err = s.exec(ctx, "erase sessions of a user", sqlEraseLines, s.clock(), ids, userID)
+		return false, err
+	})
+	if err != nil {
 		return 0, 0, err
 	}
 	return erased, removed, nil

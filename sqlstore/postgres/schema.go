@@ -19,7 +19,7 @@ import (
 var embedded embed.FS
 
 // schemaVersion is the newest migration, which every statement is written for.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // versions is the table of the migrations that were applied.
 const versions = "pawl.goose_db_version"

@@ -12,22 +12,33 @@ import (
 
 var errSelection = errors.New("sqlite: a selection names one session or one user")
 
-// The two ways of naming sessions.
 const (
 	sqlEndThose   = `UPDATE sessions SET ended_at = ?, end_reason = ?, salt = zeroblob(16) WHERE ` + sqlLive
-	sqlEndUser    = sqlEndThose + ` AND user_id = ? AND id <> ? RETURNING id, user_id`
 	sqlEndSession = sqlEndThose + ` AND id = ? AND id <> ? RETURNING id, user_id`
+	sqlEndUser    = sqlEndThose + ` AND id IN (SELECT id FROM sessions WHERE ` + sqlLive + ` AND user_id = ? AND id <> ? ORDER BY id LIMIT ?) RETURNING id, user_id`
 )
 
-// End implements [session.Directory].
+// endStep is how many sessions of a user end, or are erased, in one
+// transaction, so that other writes get their turn.
+const endStep = 2000
+
+// End implements [session.Directory]. Those of a user end a step at a time.
 func (s *Store) End(ctx context.Context, which session.Selection, reason session.Reason) ([]session.Ended, error) {
 	if !which.Valid() {
 		return nil, errSelection
 	}
-	query, named := sqlEndSession, any(which.Session[:])
-	if which.User != "" {
-		query, named = sqlEndUser, which.User
+	if which.User == "" {
+		return s.end(ctx, sqlEndSession, reason, which.Session[:], which.Except[:])
 	}
+	for all := []session.Ended(nil); ; {
+		step, err := s.end(ctx, sqlEndUser, reason, which.User, which.Except[:], endStep)
+		if all = append(all, step...); err != nil || len(step) < endStep {
+			return all, err
+		}
+	}
+}
+
+func (s *Store) end(ctx context.Context, query string, reason session.Reason, named ...any) ([]session.Ended, error) {
 	var ended []session.Ended
 	err := s.write(ctx, "end sessions", func(tx *tx) error {
 		return tx.query(func(rows *sql.Rows) error {
@@ -35,7 +46,7 @@ func (s *Store) End(ctx context.Context, which session.Selection, reason session
 			err := rows.Scan(fixed{e.Session[:]}, &e.UserID)
 			ended = append(ended, e)
 			return err
-		}, query, tx.now.UnixMicro(), string(reason), named, which.Except[:])
+		}, query, append([]any{tx.now.UnixMicro(), string(reason)}, named...)...)
 	})
 	if err != nil {
 		return nil, err
@@ -43,8 +54,8 @@ func (s *Store) End(ctx context.Context, which session.Selection, reason session
 	return ended, nil
 }
 
-// List implements [session.Directory].
-func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {
+// listing returns the statement of a query, and its arguments but for the limit.
+func listing(q session.Query) (string, []any) {
 	query, args := `SELECT `+rowColumns+` FROM sessions WHERE id > ?`, []any{q.After[:]}
 	if q.User != "" {
 		query, args = query+` AND user_id = ?`, append(args, q.User)
@@ -52,9 +63,15 @@ func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.
 	if !q.WithEnded {
 		query += ` AND ` + sqlLive
 	}
+	return query + ` ORDER BY id LIMIT ?`, args
+}
+
+// List implements [session.Directory].
+func (s *Store) List(ctx context.Context, q session.Query) ([]session.Row, time.Time, error) {
+	query, args := listing(q)
 	now := s.now()
 	// A negative limit would be none.
-	rows, err := s.reads.QueryContext(ctx, query+` ORDER BY id LIMIT ?`, append(args, max(0, q.Limit))...)
+	rows, err := s.reads.QueryContext(ctx, query, append(args, max(0, q.Limit))...)
 	if err != nil {
 		return nil, now, fmt.Errorf("sqlite: list sessions: %w", err)
 	}

@@ -73,3 +73,11 @@ const (
 	WALStep = walStep
 	WALKeep = walKeep
 )
+
+// What tests of the statements themselves need.
+const (
+	SQLEndUser = sqlEndUser
+	EndStep    = endStep
+)
+
+var Listing = listing

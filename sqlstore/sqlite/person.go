@@ -15,28 +15,33 @@ func (s *Store) EventsOf(ctx context.Context, userID string, after int64, limit 
 }
 
 const (
-	sqlRemoveOver = `DELETE FROM sessions WHERE user_id = ? AND absolute_end <= ? AND NOT ` + sqlLive
+	sqlRemoveOver = `DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE user_id = ? AND absolute_end <= ? AND NOT ` + sqlLive + ` LIMIT ?)`
 	// Each row gets a name of its own in place of the user's: not even rows of
 	// one user can be told to belong together.
 	sqlErase = `UPDATE sessions SET user_id = 'erased_' || lower(hex(randomblob(16))), user_agent = '', address = '',
 		scope = '', key_hash = NULL, binding = '', thumbprint = '', rolled_back_at = NULL
-		WHERE user_id = ? AND NOT ` + sqlLive
+		WHERE rowid IN (SELECT rowid FROM sessions WHERE user_id = ? AND NOT ` + sqlLive + ` LIMIT ?)`
 )
 
 // EraseSessions implements [sqlstore.Upkeep].
 func (s *Store) EraseSessions(ctx context.Context, userID string) (erased, removed int, err error) {
-	var rows, over int64
-	err = s.write(ctx, "erase sessions", func(tx *tx) (err error) {
-		if over, err = tx.exec(sqlRemoveOver, userID, tx.now.UnixMicro()); err != nil {
+	for {
+		var rows, over int64 // the write may outlive this call
+		err := s.write(ctx, "erase sessions", func(tx *tx) (err error) {
+			if over, err = tx.exec(sqlRemoveOver, userID, tx.now.UnixMicro(), endStep); err != nil || over == endStep {
+				return err
+			}
+			rows, err = tx.exec(sqlErase, userID, endStep)
 			return err
+		})
+		if err != nil {
+			return 0, 0, err
 		}
-		rows, err = tx.exec(sqlErase, userID)
-		return err
-	})
-	if err != nil {
-		return 0, 0, err
+		erased, removed = erased+int(rows), removed+int(over)
+		if over < endStep && rows < endStep {
+			return erased, removed, nil
+		}
 	}
-	return int(rows), int(over), nil
 }
 
 const (

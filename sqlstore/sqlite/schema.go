@@ -19,7 +19,7 @@ import (
 var embedded embed.FS
 
 // schemaVersion is the newest migration, which every statement is written for.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // applicationID marks a database as ours: "Pawl".
 const applicationID = 0x5061776c
