@@ -46,21 +46,74 @@ var shared = sync.OnceValues(func() (*server, error) {
 // the first call of a process about a second.
 func Database(t testing.TB) string {
 	t.Helper()
-	admin := os.Getenv(serverVariable)
-	if admin == "" {
-		need(t)
-		s, err := shared()
-		if err != nil {
+	return database(t, administration(t), "TEMPLATE template0 ENCODING 'UTF8'")
+}
+
+// A Template is what many databases of a process are copies of: filling one is
+// slower than copying it. It may be used concurrently.
+type Template struct {
+	Fill func(url string) error // called once for a server of our own
+
+	once sync.Once
+	name string // set within once
+	err  error  // likewise
+}
+
+// Database returns the URL of a database as [Database] does, filled.
+func (p *Template) Database(t testing.TB) string {
+	t.Helper()
+	admin := administration(t)
+	if os.Getenv(serverVariable) != "" { // which is not left with a template
+		url := Database(t)
+		if err := p.Fill(url); err != nil {
 			t.Fatal(err)
 		}
-		admin = s.url("postgres")
+		return url
 	}
+	p.once.Do(func() {
+		p.name = "template_" + strings.ToLower(rand.Text())
+		if _, p.err = execute(admin, patience, "CREATE DATABASE "+p.name+" TEMPLATE template0 ENCODING 'UTF8'"); p.err == nil {
+			p.err = p.Fill(named(admin, p.name))
+		}
+	})
+	if p.err != nil {
+		t.Fatalf("making a template: %v", p.err)
+	}
+	return database(t, admin, "TEMPLATE "+p.name)
+}
+
+// administration returns the URL of the server on which databases are created.
+func administration(t testing.TB) string {
+	t.Helper()
+	if admin := os.Getenv(serverVariable); admin != "" {
+		if _, err := url.Parse(admin); err != nil {
+			t.Fatalf("%s is not a URL", serverVariable) // the error would show its password
+		}
+		return admin
+	}
+	need(t)
+	s, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.url("postgres")
+}
+
+// named returns the URL of another database on the same server.
+func named(admin, name string) string {
 	u, err := url.Parse(admin)
 	if err != nil {
-		t.Fatalf("%s is not a URL", serverVariable) // the error would show its password
+		panic("a URL that was parsed cannot be parsed")
 	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// database creates a database and drops it at the end of the test.
+func database(t testing.TB, admin, how string) string {
+	t.Helper()
 	name := "pawl_test_" + strings.ToLower(rand.Text())
-	if _, err := execute(admin, patience, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name)); err != nil {
+	if _, err := execute(admin, patience, "CREATE DATABASE "+name+" "+how); err != nil {
 		t.Fatalf("creating a database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -68,6 +121,5 @@ func Database(t testing.TB) string {
 			t.Errorf("dropping the database: %v", err)
 		}
 	})
-	u.Path = "/" + name
-	return u.String()
+	return named(admin, name)
 }

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,14 +11,15 @@ import (
 	"github.com/pawlauth/pawl/sqlstore/postgres"
 )
 
+var migrated = pgtest.Template{Fill: func(url string) error {
+	_, _, err := postgres.Migrate(context.Background(), postgres.Options{URL: url})
+	return err
+}}
+
 // database returns the URL of a database of its own with the schema.
 func database(t testing.TB) string {
 	t.Helper()
-	url := pgtest.Database(t)
-	if _, _, err := postgres.Migrate(t.Context(), postgres.Options{URL: url}); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return migrated.Database(t)
 }
 
 // open opens a database and closes it at the end of the test. A nil clock is
