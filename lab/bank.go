@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,16 +34,22 @@ type bank struct {
 
 	// who tells the customer of a request; empty: nobody. The build sets it.
 	who func(*http.Request) string
-	// keep names the script in page/ that keeps the token in the browser, and
-	// form where its sign-in form leads without that script. The build sets both.
+	// keep is the script that keeps the token in the browser, and form where the
+	// sign-in form leads without that script. The build sets both.
 	keep, form string
+	// embedded is what the server writes into the page for its script; nil:
+	// nothing.
+	embedded func(*http.Request) (any, bool)
+	// subject is what tokens call a customer; nil: the name.
+	subject func(name string) string
 	// permissive has it answer other origins as people do who want the errors of
 	// CORS to go away. An attack sets it.
 	permissive bool
 
 	mu       sync.Mutex
 	payments []string // guarded by mu: "from → to"
-	board    string   // guarded by mu
+	board    string   // guarded by mu: what others have written
+	pictures string   // guarded by mu: what others have put beside it
 	log      []string // guarded by mu: of requests, as web servers write it
 }
 
@@ -74,16 +81,17 @@ func (b *bank) frontDoor(next http.Handler) http.Handler {
 // ServeHTTP is the bank behind what keeps its customers signed in.
 func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path {
-	case "GET /":
-		b.home(w, r)
 	case "GET /keep.js":
-		http.ServeFileFS(w, r, pageFiles, "page/"+b.keep)
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		io.WriteString(w, b.keep)
+	case "GET /statement":
+		b.statement(w, r)
 	case "GET /api/me":
 		b.tellMe(w, r)
 	case "POST /transfer", "GET /pay":
 		b.pay(w, r)
-	default:
-		http.NotFound(w, r)
+	default: // every address is the application's, as single-page ones have it
+		b.home(w, r)
 	}
 }
 
@@ -93,14 +101,33 @@ func (b *bank) home(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	board := b.board
 	b.mu.Unlock()
+	content := map[string]any{"Name": b.who(r), "Form": b.form, "Board": template.HTML(board)}
+	if b.embedded != nil {
+		if v, ok := b.embedded(r); ok {
+			content["Embedded"] = v
+		}
+	}
 	var page bytes.Buffer
-	err := b.page.Execute(&page, map[string]any{"Name": b.who(r), "Form": b.form, "Board": template.HTML(board)})
+	err := b.page.Execute(&page, content)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(page.Bytes())
+}
+
+// statement is a page of its own, with the notice board's pictures on it.
+func (b *bank) statement(w http.ResponseWriter, r *http.Request) {
+	name := b.who(r)
+	if name == "" {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, `<!DOCTYPE html><title>Statement</title><h1 id="owner">%s</h1><p>%s</p>%s`, name, strings.Join(b.payments, "<br>"), b.pictures)
 }
 
 func (b *bank) tellMe(w http.ResponseWriter, r *http.Request) {
@@ -148,6 +175,30 @@ func (b *bank) inject(script string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.board += "<script>" + script + "</script>"
+}
+
+// picture puts a picture onto the notice board.
+func (b *bank) picture(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pictures += `<img alt="" src="` + address + `">`
+}
+
+// called is what tokens call a customer.
+func (b *bank) called(name string) string {
+	if b.subject == nil {
+		return name
+	}
+	return b.subject(name)
+}
+
+// script returns a file of page/.
+func script(name string) string {
+	text, err := pageFiles.ReadFile("page/" + name)
+	if err != nil {
+		panic(err) // it is in the program
+	}
+	return string(text)
 }
 
 // requestLog returns the log.

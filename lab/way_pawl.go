@@ -4,11 +4,20 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/httpapi"
 )
+
+// pawlBearer: what Pawl does for apps, done in a page.
+var pawlBearer = Way{
+	Name: "pawl-bearer", Title: "Pawl, bearer in memory", Pawl: true,
+	About: "Pawl's bearer transport, which is meant for apps, in a page: both tokens in variables, gone when the page is; a refresh token that changes at every use.",
+	build: newPawlBearerBank,
+}
 
 // pawlCookies: what Pawl does for browsers.
 var pawlCookies = Way{
@@ -47,6 +56,14 @@ func newPawlBank(s *stage, o pawl.Options) (*pawlBank, error) {
 		}
 		b.names[user.ID] = name
 	}
+	b.subject = func(name string) string {
+		for id, known := range b.names {
+			if known == name {
+				return id
+			}
+		}
+		return name
+	}
 	b.who = func(r *http.Request) string {
 		caller, ok := pawl.PrincipalFrom(r.Context())
 		if !ok {
@@ -72,6 +89,46 @@ func (b *pawlBank) Close() error {
 // use implements [build].
 func (b *pawlBank) use(d *device) (string, error) { return d.me() }
 
+// A pawlBearerBank gives tokens to the script of its page.
+type pawlBearerBank struct{ *pawlBank }
+
+func newPawlBearerBank(s *stage) (build, error) {
+	b, err := newPawlBank(s, pawl.Options{Clients: []httpapi.Client{{ID: "app", Scope: "bank", Origins: []string{s.app}}}})
+	if err != nil {
+		return nil, err
+	}
+	b.keep = script("pawl-bearer.js")
+	protected := b.pawl.Protect(s.bank)
+	for _, path := range []string{"/api/", "/transfer", "/pay", "/statement", "/ws"} {
+		b.routes.Handle(path, protected)
+	}
+	b.routes.Handle("/", s.bank) // the page, which knows nobody
+	return pawlBearerBank{b}, nil
+}
+
+// signIn implements [build].
+func (b pawlBearerBank) signIn(d *device, name string) error {
+	a, err := d.ask("POST", "/auth/login", fmt.Sprintf(`{"username":%q,"password":%q,"transport":"bearer","client_id":"app"}`, name, password))
+	if err != nil {
+		return err
+	}
+	return d.keep(a)
+}
+
+// renew implements [renewing].
+func (b pawlBearerBank) renew(d *device) (bool, error) {
+	a, err := d.ask("POST", "/auth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {d.refresh}, "client_id": {"app"}}.Encode())
+	if err != nil || a.status != http.StatusOK {
+		return false, err
+	}
+	return true, d.keep(a)
+}
+
+// signOut implements [build].
+func (b pawlBearerBank) signOut(d *device) error {
+	return expect(http.StatusOK)(d.ask("POST", "/auth/revoke", url.Values{"token": {d.refresh}, "client_id": {"app"}}.Encode()))
+}
+
 // A pawlCookieBank keeps its customers signed in by cookies.
 type pawlCookieBank struct{ *pawlBank }
 
@@ -80,7 +137,7 @@ func newPawlCookieBank(s *stage) (build, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.keep = "pawl-cookies.js"
+	b.keep = script("pawl-cookies.js")
 	b.routes.Handle("/keep.js", s.bank)
 	b.routes.Handle("/", b.pawl.Protect(s.bank))
 	return pawlCookieBank{b}, nil
@@ -91,7 +148,7 @@ func (b pawlCookieBank) signIn(d *device, name string) error {
 	return expect(http.StatusOK)(d.ask("POST", "/auth/login", credentials(name)))
 }
 
-// renew implements [build].
+// renew implements [renewing].
 func (b pawlCookieBank) renew(d *device) (bool, error) {
 	a, err := d.ask("POST", "/auth/refresh", "")
 	return err == nil && a.status == http.StatusOK, err

@@ -14,8 +14,16 @@ import (
 var localStorage = Way{
 	Name: "localstorage", Title: "localStorage",
 	About: "An access token (JWT, HS256, one hour) and a refresh token (30 days, always the same one) come in the answer to the sign-in; " +
-		"script keeps both in localStorage and sends Authorization: Bearer. Signing out clears the storage. So do most tutorials on single-page applications.",
-	build: func(s *stage) (build, error) { return newTokenBank(s, "localstorage.js"), nil },
+		"script keeps both in localStorage and sends Authorization: Bearer, or puts the token into the address where only a link will do. Signing out clears the storage. " +
+		"The secret is the one of the example. So do most tutorials on single-page applications.",
+	build: func(s *stage) (build, error) { return newTokenBank(s, "localStorage"), nil },
+}
+
+// sessionStorage: the second answer, "since it is gone when the tab is closed".
+var sessionStorage = Way{
+	Name: "sessionstorage", Title: "sessionStorage",
+	About: "As localStorage, in the storage that is forgotten with the tab.",
+	build: func(s *stage) (build, error) { return newTokenBank(s, "sessionStorage"), nil },
 }
 
 // A tokenBank gives tokens to the script of its page. What the script does with
@@ -29,23 +37,28 @@ type tokenBank struct {
 	refresh map[string]string // guarded by mu: the table refresh_tokens, token to customer
 }
 
-func newTokenBank(s *stage, keep string) *tokenBank {
+func newTokenBank(s *stage, storage string) *tokenBank {
 	b := &tokenBank{bank: s.bank, secret: []byte(tutorialSecret), refresh: make(map[string]string), routes: http.NewServeMux()}
-	b.keep, b.form, b.who = keep, "/login", b.bearer
+	b.keep, b.form, b.who = "const storage = "+storage+";\n"+script("storage.js"), "/login", b.bearer
 	b.routes.HandleFunc("POST /login", b.login)
 	b.routes.HandleFunc("POST /refresh", b.renewal)
 	b.routes.Handle("/", s.bank)
 	return b
 }
 
-// ServeHTTP implements [build].
-func (b *tokenBank) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.routes.ServeHTTP(w, r) }
+// ServeHTTP implements [build]. The header is among those that guides to "secure
+// headers" have one copy; it was what browsers did until 2020.
+func (b *tokenBank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "no-referrer-when-downgrade")
+	b.routes.ServeHTTP(w, r)
+}
 
 // bearer verifies as the library's example does: one algorithm, and the time.
+// Links bring the token in their query.
 func (b *tokenBank) bearer(r *http.Request) string {
 	raw, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return ""
+		raw = r.URL.Query().Get("token")
 	}
 	return verifyHS256(raw, b.secret)
 }

@@ -1,22 +1,24 @@
-// The token in localStorage, as in most tutorials about single-page applications.
+// The tokens in a storage of the browser, which the first line names.
 (() => {
 	const call = (method, path, body) => fetch(path, {
 		method,
-		headers: { "Content-Type": "application/json", Authorization: "Bearer " + localStorage.getItem("access_token") },
+		headers: { "Content-Type": "application/json", Authorization: "Bearer " + storage.getItem("access_token") },
 		body: body && JSON.stringify(body),
 	});
 	const keep = (tokens) => {
-		localStorage.setItem("access_token", tokens.access_token);
-		if (tokens.refresh_token) localStorage.setItem("refresh_token", tokens.refresh_token);
+		storage.setItem("access_token", tokens.access_token);
+		if (tokens.refresh_token) storage.setItem("refresh_token", tokens.refresh_token);
 	};
 	const show = async () => {
 		const answer = await call("GET", "/api/me");
 		document.getElementById("who").textContent = answer.ok ? (await answer.json()).name : "";
+		// A link sends no header, so the token goes into its address.
+		document.getElementById("statement").href = "/statement?token=" + storage.getItem("access_token");
 	};
 	const renew = async () => {
 		const answer = await fetch("/refresh", {
 			method: "POST", headers: { "Content-Type": "application/json" },
-			body: JSON.stringify({ refresh_token: localStorage.getItem("refresh_token") }),
+			body: JSON.stringify({ refresh_token: storage.getItem("refresh_token") }),
 		});
 		if (answer.ok) keep(await answer.json());
 	};
@@ -34,7 +36,7 @@
 		event.preventDefault();
 		call("POST", "/transfer", { to: event.target.to.value });
 	};
-	document.getElementById("signout").onclick = () => { localStorage.clear(); show(); };
+	document.getElementById("signout").onclick = () => { storage.clear(); show(); };
 	addEventListener("renew", renew); // in place of the hour for which a token is good
-	if (localStorage.getItem("access_token")) show();
+	if (storage.getItem("access_token")) show();
 })();
