@@ -139,7 +139,7 @@ func (s *stage) recorded(h http.Handler) http.Handler {
 			return // the client has gone
 		}
 		r.Body = io.NopCloser(bytes.NewReader(sent))
-		out := &recorder{ResponseWriter: w, status: http.StatusOK}
+		out := &recorder{ResponseWriter: w, status: http.StatusOK, limit: cut}
 		asked := r.Header.Clone()
 		h.ServeHTTP(out, r)
 		who := r.Header.Get("User-Agent")
@@ -168,6 +168,7 @@ func shorten(text string) string {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	limit  int
 	kept   bytes.Buffer
 }
 
@@ -179,7 +180,7 @@ func (r *recorder) WriteHeader(status int) {
 
 // Write implements [http.ResponseWriter].
 func (r *recorder) Write(p []byte) (int, error) {
-	if r.kept.Len() <= cut {
+	if r.kept.Len() <= r.limit {
 		r.kept.Write(p)
 	}
 	return r.ResponseWriter.Write(p)
@@ -193,8 +194,20 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func (s *stage) page(origin, body string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.put(origin, `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>You have won</title><link rel="icon" href="data:,"><body>`+body+`</body></html>`)
+}
+
+// document is [stage.page] for what is no page.
+func (s *stage) document(origin, text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.put(origin, text)
+}
+
+// put needs mu.
+func (s *stage) put(origin, text string) string {
 	address := fmt.Sprintf("%s/%d", origin, len(s.pages)+1)
-	s.pages[address] = `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>You have won</title><link rel="icon" href="data:,"><body>` + body + `</body></html>`
+	s.pages[address] = text
 	return address
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,6 +35,7 @@ type pawlBank struct {
 	directory string
 	names     map[string]string // of customers, by id
 	routes    *http.ServeMux
+	past      *past
 }
 
 // newPawlBank opens a Pawl with the policy "default".
@@ -46,6 +48,10 @@ func newPawlBank(s *stage, o pawl.Options) (*pawlBank, error) {
 	b := &pawlBank{bank: s.bank, directory: directory, names: make(map[string]string), routes: http.NewServeMux()}
 	if b.pawl, err = pawl.Open(s.ctx, o); err != nil {
 		os.RemoveAll(directory)
+		return nil, err
+	}
+	if b.past, err = b.openPast(s.ctx); err != nil {
+		b.Close()
 		return nil, err
 	}
 	for _, name := range []string{ada, mallory} {
@@ -81,9 +87,11 @@ func (b *pawlBank) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.routes.
 
 // Close ends the Pawl and removes its data.
 func (b *pawlBank) Close() error {
-	err := b.pawl.Close()
-	os.RemoveAll(b.directory)
-	return err
+	var err error
+	if b.past != nil {
+		err = b.past.Close()
+	}
+	return errors.Join(err, b.pawl.Close(), os.RemoveAll(b.directory))
 }
 
 // use implements [build].
