@@ -24,7 +24,7 @@ func TestNoProxyOfTheEnvironment(t *testing.T) {
 //
 // Rows: 188, 189, A66
 func TestHeadersThatAreRememberedAreBounded(t *testing.T) {
-	k := newKeys("", nil, teller{})
+	k := newKeys("", nil, teller{}, time.Minute)
 	now := time.Now()
 	for round := range 3 {
 		for i := range 3 * maxHeaders {

@@ -7,8 +7,12 @@
 // Keys come from the issuer's /.well-known/jwks.json: over https, from that
 // one URL, without redirects, within 64 KiB and 10 seconds, and not from a
 // private address unless that is allowed. They are read again at least every
-// minute, and a key is published for at least 6 before it signs. What cannot be read, or is not a good key set, changes nothing; a key
-// that a good one no longer has is dropped.
+// minute, and a key is published for at least 6 before it signs. What cannot be
+// read, or is not a good key set, changes nothing; a key that a good one no
+// longer has is dropped. When no good one was read for longer than
+// [Options].KeysStale, every token is refused with [ErrKeysStale]: whoever has a
+// key that was withdrawn could otherwise use it for as long as the way to the
+// issuer is cut.
 //
 // A token whose header no key writes is refused at once, and makes the set be
 // read again: at once if that was not done within the last 10 seconds, else

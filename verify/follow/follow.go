@@ -52,14 +52,14 @@ func Open(ctx context.Context, o Options) (*Follower, error) {
 		return nil, err
 	}
 	f := &Follower{opened: time.Now(), clients: []*http.Client{public, private}}
-	f.keys = newKeys(o.Issuer+"/.well-known/jwks.json", public, teller{log: o.Log, what: "read keys"})
+	f.keys = newKeys(o.Issuer+"/.well-known/jwks.json", public, teller{log: o.Log, what: "read keys"}, o.KeysStale)
 	f.uses = &uses{url: o.Service + "/v1/uses", client: private, authorize: authorize,
 		log: teller{log: o.Log, what: "report uses"}, noted: make(map[session.ID]session.Use)}
 	f.setSettle(policy.Settle)
 	f.feed = &feed{url: o.Service + "/v1/revocations", client: private, authorize: authorize,
 		log: teller{log: o.Log, what: "follow revocations"}, stale: o.Stale, accept: o.DangerouslyAcceptStale, settle: f.setSettle}
 	f.verifier, err = verify.New(verify.Config{Issuer: o.Issuer, Audience: o.Audience, Keys: f.keys,
-		Revocations: f.feed, Leeway: o.Leeway, CacheSize: o.CacheSize})
+		Revocations: known{f.feed, f.keys}, Leeway: o.Leeway, CacheSize: o.CacheSize})
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +87,17 @@ func (f *Follower) Verifier() *verify.Verifier { return f.verifier }
 func (f *Follower) Note(use session.Use, now time.Time) { f.uses.note(use, now) }
 
 // Ready reports whether tokens can be accepted: everything was told once, and
-// something was heard within the bound.
+// feed and keys were heard of within their bounds.
 func (f *Follower) Ready() bool {
+	now := time.Now()
+	if f.keys.check(now) != nil {
+		return false
+	}
 	if f.feed.accept {
 		return true
 	}
 	revoked := f.feed.revoked.Load()
-	return revoked != nil && revoked.Ready(time.Now())
+	return revoked != nil && revoked.Ready(now)
 }
 
 // Age is how long ago the feed was last heard; until everything was told once,

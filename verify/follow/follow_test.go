@@ -50,6 +50,8 @@ func TestOptionsReportEveryFault(t *testing.T) {
 		"a bound that is too short":    func(o *follow.Options) { o.Stale = follow.MinStale - 1 },
 		"a bound that is too long":     func(o *follow.Options) { o.Stale = follow.MaxStale + 1 },
 		"a bound that is negative":     func(o *follow.Options) { o.Stale = -1 },
+		"keys whose bound is short":    func(o *follow.Options) { o.KeysStale = follow.MinKeysStale - 1 },
+		"keys whose bound is long":     func(o *follow.Options) { o.KeysStale = follow.MaxKeysStale + 1 },
 	} {
 		o := good
 		change(&o)

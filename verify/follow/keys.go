@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
 )
 
@@ -34,6 +35,7 @@ type keys struct {
 	url    string
 	client *http.Client
 	log    teller
+	stale  time.Duration
 	set    atomic.Pointer[keyring.Set]
 	good   atomic.Pointer[time.Time] // when a good set was last read
 	reads  atomic.Uint64             // attempts
@@ -47,13 +49,43 @@ type keys struct {
 
 var _ verify.Keys = (*keys)(nil)
 
-func newKeys(url string, client *http.Client, log teller) *keys {
-	return &keys{url: url, client: client, log: log, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1),
+func newKeys(url string, client *http.Client, log teller, stale time.Duration) *keys {
+	return &keys{url: url, client: client, log: log, stale: stale, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1),
 		asked: make(map[uint64]bool), denied: make(map[uint64]time.Time)}
 }
 
 // Set implements [verify.Keys].
 func (k *keys) Set() *keyring.Set { return k.set.Load() }
+
+// ErrKeysStale says that the issuer's keys could not be read for longer than
+// [Options].KeysStale: whether any was withdrawn meanwhile is not known. It is a
+// [verify.ErrStale].
+var ErrKeysStale = fmt.Errorf("follow: the issuer's keys were not read for too long; see what hinders it in the log: %w", verify.ErrStale)
+
+// check returns [ErrKeysStale] if the set that is used is too old.
+func (k *keys) check(now time.Time) error {
+	if good := k.good.Load(); good == nil || now.Sub(*good) > k.stale {
+		return ErrKeysStale
+	}
+	return nil
+}
+
+// known is what must be known besides the keys of a token: that its session
+// has not ended, and that its key may still be trusted.
+type known struct {
+	feed *feed
+	keys *keys
+}
+
+var _ verify.Revocations = known{}
+
+// Check implements [verify.Revocations].
+func (k known) Check(session token.ID, issued, now time.Time) error {
+	if err := k.feed.Check(session, issued, now); err != nil {
+		return err
+	}
+	return k.keys.check(now)
+}
 
 // missed notes that a header was not found. What is asked for only decides
 // whether the set is read once more, never how often in a time.

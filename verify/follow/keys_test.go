@@ -1,6 +1,8 @@
 package follow_test
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -248,6 +250,51 @@ func TestBadKeySetsChangeNothing(t *testing.T) {
 				t.Errorf("%s: never recovers: %+v", what, s)
 			}
 			w.issuer.cut(false) // ends handlers that wait
+		})
+	}
+}
+
+// When the keys cannot be read for long, one that was withdrawn must not stay
+// good: every token is refused, as one that cannot be judged now, although the
+// feed of ended sessions is heard. Once they are read again the follower knows.
+//
+// Rows: 94, 189
+func TestKeysThatCannotBeReadAreNotTrustedForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		stale time.Duration
+		feed  bool // what is stale is accepted
+	}{"by default": {0, false}, "as set": {3 * time.Minute, false}, "with a feed that may be stale": {0, true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				f := w.open(func(o *follow.Options) { o.KeysStale, o.DangerouslyAcceptStale, o.CacheSize = c.stale, c.feed, 100 })
+				synctest.Wait()
+				bound := cmp.Or(c.stale, follow.DefaultKeysStale)
+				time.Sleep(time.Minute)
+				w.issuer.cut(true)
+				began := time.Now()
+				for time.Since(began) < bound-time.Minute-5*time.Second { // read up to a minute before
+					raw := w.issue(token.NewID())
+					if judge(t, f, "keys that are not old", raw, nil); !f.Ready() {
+						t.Fatal("not ready")
+					}
+					time.Sleep(10 * time.Second)
+				}
+				raw := w.issue(token.NewID())
+				judge(t, f, "keys that are not old", raw, nil) // and remembered
+				time.Sleep(began.Add(bound + time.Second).Sub(time.Now()))
+				if _, err := f.Verifier().Verify(raw, time.Now()); !errors.Is(err, verify.ErrStale) || !errors.Is(err, follow.ErrKeysStale) {
+					t.Errorf("with keys of %v ago: %v", f.Stats().KeysAge, err)
+				}
+				if f.Ready() {
+					t.Error("ready with keys that are too old")
+				}
+				w.issuer.cut(false)
+				time.Sleep(time.Minute)
+				if judge(t, f, "keys that were read again", w.issue(token.NewID()), nil); !f.Ready() {
+					t.Error("not ready with keys that were read again")
+				}
+			})
 		})
 	}
 }

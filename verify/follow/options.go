@@ -29,6 +29,13 @@ const (
 	MinStale = 20 * time.Second
 	// MaxStale keeps a mistake in the unit from switching the bound off.
 	MaxStale = 15 * time.Minute
+	// DefaultKeysStale is what KeysStale is unless it is given.
+	DefaultKeysStale = 10 * time.Minute
+	// MinKeysStale leaves time for a second attempt, and a third.
+	MinKeysStale = 2 * time.Minute
+	// MaxKeysStale is how long a key that was withdrawn may stay good here at
+	// most.
+	MaxKeysStale = 24 * time.Hour
 )
 
 // A Credential is that of a service, as "pawl service add" shows it once. It
@@ -66,6 +73,11 @@ type Options struct {
 	// never heard: a session that was ended lives on here until its access
 	// token expires.
 	DangerouslyAcceptStale bool
+	// KeysStale is for how long the issuer's keys may be unreadable before every
+	// token is refused, since any of them may have been withdrawn meanwhile:
+	// MinKeysStale to MaxKeysStale; 0 is DefaultKeysStale. No option turns this
+	// off.
+	KeysStale time.Duration
 	// RootCAs are the authorities that may vouch for issuer and service; nil
 	// are the system's. Certificates are always checked.
 	RootCAs *x509.CertPool
@@ -104,6 +116,7 @@ func (o Options) Validate() error {
 	fault(o.Leeway < 0 || o.Leeway > MaxLeeway, "leeway of %v is outside 0 to %v", o.Leeway, MaxLeeway)
 	fault(o.CacheSize < 0 || o.CacheSize > verify.MaxCacheSize, "cache size of %d is outside 0 to %d", o.CacheSize, verify.MaxCacheSize)
 	fault(o.Stale != 0 && (o.Stale < MinStale || o.Stale > MaxStale), "stale bound of %v is outside %v to %v", o.Stale, MinStale, MaxStale)
+	fault(o.KeysStale != 0 && (o.KeysStale < MinKeysStale || o.KeysStale > MaxKeysStale), "stale bound of the keys, %v, is outside %v to %v", o.KeysStale, MinKeysStale, MaxKeysStale)
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}
@@ -113,6 +126,9 @@ func (o Options) Validate() error {
 func (o Options) withDefaults() Options {
 	if o.Stale == 0 {
 		o.Stale = DefaultStale
+	}
+	if o.KeysStale == 0 {
+		o.KeysStale = DefaultKeysStale
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
