@@ -2,89 +2,128 @@ package browsertest
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
 // patience bounds every single thing that a test waits for.
 const patience = 20 * time.Second
 
-// A browser is one process of chromium.
+// A browser is one process of a browser, as it is installed.
 type browser struct {
-	ctx   context.Context
-	close func()
+	kind   *kind
+	engine engine
 }
 
-// shared is the browser of all tests that need no other; each test has a
-// profile of its own in it.
-var shared = sync.OnceValues(func() (*browser, error) { return startBrowser() })
+// An engine drives one process of a browser. A profile has the cookies and the
+// storage of its tabs and of no others; the one with the empty name is that of
+// the process, and is kept in its folder.
+type engine interface {
+	newProfile(ctx context.Context) (name string, err error)
+	removeProfile(ctx context.Context, name string) error
+	// open opens a tab of a profile. What happens in it is told to notice, which
+	// does not wait: a requested, a violation or a fault.
+	open(ctx context.Context, profile string, notice func(any)) (d driver, close func(), err error)
+	// kill ends all of its processes at once, close as its user would.
+	kill()
+	close()
+}
+
+// A kind is one of the browsers that tests run in.
+type kind struct {
+	name, command, install string
+	start                  func(dir string) (engine, error)
+	// forgetful makes a profile in a folder one whose user has turned cookies
+	// off, and with them every other storage.
+	forgetful func(dir string) error
+
+	once   sync.Once
+	shared *browser
+	err    error
+}
+
+var chromiumKind = &kind{name: "chromium", command: "chromium", install: "apt-get install chromium",
+	start: func(dir string) (engine, error) { return startChromium(dir) }, forgetful: forgetfulChromium}
+
+var kinds = []*kind{chromiumKind}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if b, err := shared(); err == nil {
-		b.close()
-	}
-	if tools != "" {
-		os.RemoveAll(tools)
+	for _, k := range kinds {
+		if k.shared != nil {
+			k.shared.engine.close()
+		}
 	}
 	os.Exit(code)
 }
 
-// startBrowser starts chromium. It asks nobody for updates and the like: what
-// it asks for is what a page asked for.
-func startBrowser(more ...chromedp.ExecAllocatorOption) (*browser, error) {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		return nil, err
+// inBoth runs a test in each browser. The process is shared by all tests: what
+// one leaves behind is in the profile of its tabs, which ends with it.
+func inBoth(t *testing.T, test func(t *testing.T, in *browser)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { test(t, k.running(t)) })
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.WSURLReadTimeout(time.Minute),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-domain-reliability", true),
-		chromedp.Flag("no-pings", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
-	)
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // chromium refuses to sandbox for root
-	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	if err := chromedp.Do(ctx); err != nil {
-		cancel()
-		stop()
-		return nil, fmt.Errorf("start chromium: %w", err)
-	}
-	return &browser{ctx, func() { cancel(); stop() }}, nil
 }
 
-// startWithoutCookies starts a browser whose user has turned cookies off, and
-// with them every other storage.
-func startWithoutCookies(t *testing.T) *browser {
+// inChromium is for tests of what only chromium does, or of what no browser
+// does otherwise.
+func inChromium(t *testing.T) *browser {
 	t.Helper()
-	sharedBrowser(t) // or there is no chromium at all
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "Default"), 0o700); err != nil {
-		t.Fatal(err)
+	return chromiumKind.running(t)
+}
+
+// running is the shared process.
+func (k *kind) running(t *testing.T) *browser {
+	t.Helper()
+	k.needed(t)
+	k.once.Do(func() {
+		var e engine
+		if e, k.err = k.start(""); k.err == nil {
+			k.shared = &browser{k, e}
+		}
+	})
+	if k.err != nil {
+		t.Fatal(k.err)
 	}
-	preferences := `{"profile":{"default_content_setting_values":{"cookies":2}}}`
-	if err := os.WriteFile(filepath.Join(dir, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
-		t.Fatal(err)
+	return k.shared
+}
+
+func (k *kind) needed(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath(k.command); err != nil {
+		missing(t, k.name, k.install)
 	}
-	b, err := startBrowser(chromedp.UserDataDir(dir))
+}
+
+// apart starts another process of the same kind on the profile in a folder,
+// which stays there when the process has gone.
+func (b *browser) apart(t *testing.T, dir string) *browser {
+	t.Helper()
+	e, err := b.kind.start(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.close)
-	return b
+	t.Cleanup(e.close)
+	return &browser{b.kind, e}
 }
+
+// withoutCookies starts another process, whose user has turned cookies off. It
+// is so for its kept profile alone.
+func (b *browser) withoutCookies(t *testing.T) *browser {
+	t.Helper()
+	dir := t.TempDir()
+	if err := b.kind.forgetful(dir); err != nil {
+		t.Fatal(err)
+	}
+	return b.apart(t, dir)
+}
+
+// kill ends the process and its children at once, as a crash does.
+func (b *browser) kill() { b.engine.kill() }
 
 // missing ends a test for which something is not installed: it is left out,
 // but never where all tests count.
@@ -94,16 +133,4 @@ func missing(t *testing.T, what, how string) {
 		t.Fatalf("%s is missing; %s", what, how)
 	}
 	t.Skipf("%s is missing; %s", what, how)
-}
-
-func sharedBrowser(t *testing.T) *browser {
-	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		missing(t, "chromium", "apt-get install chromium")
-	}
-	b, err := shared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

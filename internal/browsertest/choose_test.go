@@ -34,22 +34,24 @@ func choosing(s *site, b *tab) {
 //
 // Rows: 178
 func TestChoosingAPassword(t *testing.T) {
-	s := newSite(t)
-	b := s.newTab(t)
-	initial := handedOut(s, b)
-	send("/auth/signin", "username", "judith", "password", initial)(s, b)
-	if name := eval[string](b, `document.querySelector("[name=username]").value`); name != "judith" {
-		t.Errorf("the name is lost: %q", name)
-	}
-	if left := eval[string](b, `[...document.querySelectorAll("[type=password]")].map((f) => f.value).join("")`); left != "" {
-		t.Error("a password is in the page")
-	}
-	b.fill("password", initial)
-	b.fill("new_password", "one of her own choice")
-	b.follow("main button[type=submit]")
-	b.arrive("/")
-	b.open("/auth/devices")
-	if text := eval[string](b, `document.body.innerText`); !eval[bool](b, `location.pathname === "/auth/devices"`) {
-		t.Errorf("not signed in: %s", text)
-	}
+	inBoth(t, func(t *testing.T, in *browser) {
+		s := newSite(t)
+		b := s.newTab(t, in)
+		initial := handedOut(s, b)
+		send("/auth/signin", "username", "judith", "password", initial)(s, b)
+		if name := eval[string](b, `document.querySelector("[name=username]").value`); name != "judith" {
+			t.Errorf("the name is lost: %q", name)
+		}
+		if left := eval[string](b, `[...document.querySelectorAll("[type=password]")].map((f) => f.value).join("")`); left != "" {
+			t.Error("a password is in the page")
+		}
+		b.fill("password", initial)
+		b.fill("new_password", "one of her own choice")
+		b.follow("main button[type=submit]")
+		b.arrive("/")
+		b.open("/auth/devices")
+		if text := eval[string](b, `document.body.innerText`); !eval[bool](b, `location.pathname === "/auth/devices"`) {
+			t.Errorf("not signed in: %s", text)
+		}
+	})
 }

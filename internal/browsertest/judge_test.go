@@ -23,44 +23,46 @@ var (
 //
 // Rows: 52
 func TestPagesAreAccessible(t *testing.T) {
-	axe, err := os.ReadFile(tool(t, "axe-core/axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	judge := func(b *tab, scheme string, width int64) []string {
-		b.look(scheme, width)
-		if !eval[bool](b, "'axe' in window") {
-			eval[any](b, string(axe)+"\n;0")
+	inBoth(t, func(t *testing.T, in *browser) {
+		axe, err := os.ReadFile(tool(t, "axe-core/axe.min.js"))
+		if err != nil {
+			t.Fatal(err)
 		}
-		faults := eval[[]string](b, judgement)
-		if over := eval[int](b, overflow); over > 0 {
-			faults = append(faults, fmt.Sprintf("the page is %d px too wide", over))
+		judge := func(b *tab, scheme string, width int64) []string {
+			b.look(scheme, width)
+			if !eval[bool](b, "'axe' in window") {
+				eval[any](b, string(axe)+"\n;0")
+			}
+			faults := eval[[]string](b, judgement)
+			if over := eval[int](b, overflow); over > 0 {
+				faults = append(faults, fmt.Sprintf("the page is %d px too wide", over))
+			}
+			return faults
 		}
-		return faults
-	}
-	for _, language := range languages {
-		t.Run(language, func(t *testing.T) {
-			walk(t, language, func(t *testing.T, _ *site, b *tab, _ state) {
-				for _, scheme := range schemes {
-					for _, width := range widths {
-						for _, fault := range judge(b, scheme, width) {
-							t.Errorf("%s, %d px: %s", scheme, width, fault)
+		for _, language := range languages {
+			t.Run(language, func(t *testing.T) {
+				walk(t, in, language, func(t *testing.T, _ *site, b *tab, _ state) {
+					for _, scheme := range schemes {
+						for _, width := range widths {
+							for _, fault := range judge(b, scheme, width) {
+								t.Errorf("%s, %d px: %s", scheme, width, fault)
+							}
 						}
 					}
-				}
+				})
 			})
-		})
-	}
-	t.Run("a bad page is found bad", func(t *testing.T) {
-		s := newSite(t)
-		b := s.newTab(t)
-		for _, bad := range []string{`<main><h1>T</h1><p style="color:#aaa;background:#fff">pale</p></main>`,
-			`<main><h1>T</h1><input name="unlabelled"></main>`, `<main><h1>T</h1><p style="width:500px">wide</p></main>`} {
-			b.visit(s.stranger.page(bad))
-			if len(judge(b, "light", 360)) == 0 {
-				t.Errorf("nothing is wrong with %s", bad)
-			}
 		}
+		t.Run("a bad page is found bad", func(t *testing.T) {
+			s := newSite(t)
+			b := s.newTab(t, in)
+			for _, bad := range []string{`<main><h1>T</h1><p style="color:#aaa;background:#fff">pale</p></main>`,
+				`<main><h1>T</h1><input name="unlabelled"></main>`, `<main><h1>T</h1><p style="width:500px">wide</p></main>`} {
+				b.visit(s.stranger.page(bad))
+				if len(judge(b, "light", 360)) == 0 {
+					t.Errorf("nothing is wrong with %s", bad)
+				}
+			}
+		})
 	})
 }
 
@@ -83,7 +85,7 @@ func TestPagesAreValidHTML(t *testing.T) {
 	dir := t.TempDir()
 	for _, language := range languages {
 		t.Run(language, func(t *testing.T) {
-			walk(t, language, func(t *testing.T, s *site, _ *tab, st state) {
+			walk(t, inChromium(t), language, func(t *testing.T, s *site, _ *tab, st state) {
 				write(t, filepath.Join(dir, st.name+"-"+language+".html"), s.lastPage().answer.body)
 			})
 		})

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 )
 
@@ -48,7 +47,7 @@ func TestPicturesAreOfPages(t *testing.T) {
 			}
 		}
 		if *update {
-			walk(t, language, func(t *testing.T, _ *site, b *tab, st state) {
+			walk(t, inChromium(t), language, func(t *testing.T, _ *site, b *tab, st state) {
 				if slices.Contains(pictured[language], st.name) {
 					take(t, b, st.name, language)
 				}
@@ -56,7 +55,7 @@ func TestPicturesAreOfPages(t *testing.T) {
 		}
 	}
 	if *update {
-		_, b := newDevelopment(t)
+		_, b := newDevelopment(t, inChromium(t))
 		b.click("#replay")
 		b.await(`document.querySelector("main.ended") !== null`)
 		take(t, b, alarm, languages[0])
@@ -97,7 +96,7 @@ func take(t *testing.T, b *tab, state, language string) {
 			// A taller window, not one clip beyond it, which shifts what is written
 			// from right to left.
 			height := eval[int64](b, "document.documentElement.scrollHeight")
-			call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: max(800, height), DeviceScaleFactor: 1})
+			b.set(view{scheme, width, max(800, height)})
 			shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
 			decoded, err := png.Decode(bytes.NewReader(shot))
 			if err != nil {

