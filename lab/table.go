@@ -9,7 +9,7 @@ import (
 
 // WriteText writes the table for people at a terminal.
 func (r *Results) WriteText(w io.Writer) error {
-	rows := r.rows()
+	rows := r.rows(Outcome.String)
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, text := range row {
@@ -28,10 +28,10 @@ func (r *Results) WriteText(w io.Writer) error {
 	return nil
 }
 
-// Markdown is the table for documents.
+// Markdown is the table for documents, where what was stolen stands out.
 func (r *Results) Markdown() string {
 	var out strings.Builder
-	for i, row := range r.rows() {
+	for i, row := range r.rows(short) {
 		out.WriteString("| " + strings.Join(row, " | ") + " |\n")
 		if i == 0 {
 			out.WriteString(strings.Repeat("|---", len(row)) + "|\n")
@@ -40,8 +40,21 @@ func (r *Results) Markdown() string {
 	return out.String()
 }
 
+// short is an outcome where there is little room.
+func short(o Outcome) string {
+	switch o.Verdict {
+	case NotApplicable:
+		return "–"
+	case InPlace:
+		return "in place"
+	case Elsewhere:
+		return "**stolen**"
+	}
+	return o.String()
+}
+
 // rows are the table, with its heads.
-func (r *Results) rows() [][]string {
+func (r *Results) rows(cell func(Outcome) string) [][]string {
 	head := []string{""}
 	for _, w := range r.Ways {
 		head = append(head, w.Title)
@@ -50,7 +63,7 @@ func (r *Results) rows() [][]string {
 	for i, a := range r.Attacks {
 		row := []string{a.Title}
 		for _, c := range r.Cells[i] {
-			text := c.Outcome.String()
+			text := cell(c.Outcome)
 			if c.Fault != nil {
 				text = "broken"
 			}

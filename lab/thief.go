@@ -44,21 +44,15 @@ func (s *stage) worksElsewhere(text string) bool {
 	return false
 }
 
-// worksAlone is [stage.worksElsewhere] of one value.
+// worksAlone is [stage.worksElsewhere] of one value: as it is, and after a
+// renewal. Never both as a cookie and otherwise, which some refuse.
 func (s *stage) worksAlone(loot string) bool {
-	bearer := s.device("thief")
-	bearer.access = loot
-	if s.whom(bearer) == ada {
-		return true
-	}
-	cookies := s.device("thief")
+	bearer, refresher, cookies := s.device("thief"), s.device("thief"), s.device("thief")
+	bearer.access, refresher.refresh = loot, loot
 	for _, name := range cookieNames {
 		cookies.jar[name] = biscuit{loot, "/"}
 	}
-	if s.whom(cookies) == ada {
-		return true
-	}
-	refresher := s.device("thief")
-	refresher.refresh, refresher.jar = loot, cookies.jar
-	return s.renewed(refresher) && s.whom(refresher) == ada
+	return s.whom(bearer) == ada || s.whom(cookies) == ada ||
+		s.renewed(refresher) && s.whom(refresher) == ada ||
+		s.renewed(cookies) && s.whom(cookies) == ada
 }
