@@ -66,7 +66,7 @@ type Signer interface {
 
 // EncodeAccess returns the signed access token in compact form.
 func EncodeAccess(c Claims, s Signer) (Secret, error) {
-	claims, err := appendClaims(make([]byte, 0, 512), &c)
+	claims, err := json.Marshal(&c)
 	if err != nil {
 		return "", fmt.Errorf("token: encode claims: %w", err)
 	}
