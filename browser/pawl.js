@@ -139,7 +139,6 @@ export function createPawl({ prefix = "/auth", settle = 75, ...given } = {}) {
         headers,
         signal: flight.signal,
         cache: "no-store",
-        credentials: "same-origin",
         keepalive: leaves,
         redirect: "error",
         // So that the request says which origin made it, whatever the page's policy.
@@ -348,8 +347,9 @@ export function createPawl({ prefix = "/auth", settle = 75, ...given } = {}) {
       const problem = await answer.clone().json().catch(() => ({}));
       if (problem?.code && problem.code !== "login_required") return answer;
       if (turns === before) await until(known && env.now() >= known.refreshAt ? renew(known.key) : ask(), signal);
-      // Nobody's request is repeated as somebody else's.
-      return again && known && turns !== before && (user ?? known.doc.user.id) === known.doc.user.id ? send() : answer;
+      // If all is well now, somebody renewed while this was on its way. And nobody's
+      // request is repeated as somebody else's.
+      return again && known && (turns !== before || (problem?.code && !trouble)) && (user ?? known.doc.user.id) === known.doc.user.id ? send() : answer;
     },
 
     async session() {

@@ -109,7 +109,7 @@ export class World {
       if (!this.online) return void this.at(5, () => reject(new TypeError("offline")));
       const lost = this.lose(request.method, url.pathname);
       if (lost === "request") return;
-      const took = this.latency();
+      const took = this.latency(request.method, url.pathname);
       this.at(took / 2, () => {
         const answer = foreign ? { status: 200, headers: {}, body: {} } : this.server.handle(request.method, url.pathname, request.headers, jar);
         if (lost === "answer") return;

@@ -43,6 +43,24 @@ test("without storage, channel and locks ten tabs still never renew too early", 
   assert.deepEqual(world.server.reasons, []);
 });
 
+// The clocks of pages stand still while the lid is closed, and both tabs have
+// just learnt of a token that has expired when it opens.
+test("a request that was refused while another tab renewed is repeated", async () => {
+  const world = await tabs(2, { channel: false });
+  const [one, other] = world.tabs;
+  await world.run(1);
+  for (const tab of world.tabs) tab.sleep(600, { standing: true });
+  await world.run(600);
+  let late;
+  world.latency = (_, path) => (path === "/app/late" ? 500 : 20);
+  const asked = other.pawl.fetch("/app/late").then((answer) => (late = answer));
+  await world.run(0.3);
+  await world.wait(one.pawl.fetch("/app/x"));
+  await world.wait(asked);
+  assert.equal(late.status, 200);
+  assert.equal(refreshes(world).length, 1);
+});
+
 test("only who is in use renews, and the others learn of it", async () => {
   const world = await tabs(3, {});
   await reading(world, 280, world.tabs.slice(0, 1));
