@@ -52,6 +52,10 @@ type Options struct {
 	Keys keyring.Options
 	// Clients may get tokens in a body; none: the bearer transport is off.
 	Clients []httpapi.Client
+	// RequireDPoP gives Clients only tokens that are bound to a key, and accepts
+	// no other token in Authorization: a copied token is worthless without its
+	// key (RFC 9449; OWASP ASVS 5.0 §10.3.5 and §10.4.14).
+	RequireDPoP bool
 	// RenewalRate is how many renewals of one session a minute are served;
 	// zero: 120.
 	RenewalRate int

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/pages"
@@ -43,6 +45,12 @@ func networks(prefixes []netip.Prefix) []string {
 func (o Options) surface() httpapi.Options {
 	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", SignInHandoff: o.SignInHandoff, Clients: o.Clients,
 		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions, Place: o.Place}
+	if o.RequireDPoP {
+		out.Clients = slices.Clone(o.Clients)
+		for i := range out.Clients {
+			out.Clients[i].RequireDPoP = true
+		}
+	}
 	if !o.WithoutPages {
 		out.SignIn, out.Renewal = cmp.Or(o.SignInPage, o.Prefix+"/signin"), o.Prefix+"/renew"
 		out.Pages = pages.Below(o.Prefix)
@@ -74,9 +82,18 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil {
 		return web{}, err
 	}
+	atIssuer, err := newDPoP(p.data.Master.IssuerNonceKeys())
+	if err != nil {
+		return web{}, err
+	}
+	atResource, err := newDPoP(p.data.Master.ResourceNonceKeys())
+	if err != nil {
+		return web{}, err
+	}
 	guard, err := httpauth.NewGuard(httpauth.Options{
 		Site: site, Proxies: proxies, CSRF: csrf, Verifier: p.verifier, Note: p.uses.Note, Record: p.record,
 		Pseudonym: p.data.Master.Pseudonyms(), Now: p.clock.now, RequireCSRFToken: o.RequireCSRFToken,
+		DPoP: atResource, RequireDPoP: o.RequireDPoP,
 	})
 	if err != nil {
 		return web{}, err
@@ -84,6 +101,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	var shown *pages.Pages
 	surface := o.surface()
 	surface.Engine, surface.Guard, surface.Accounts, surface.Keys, surface.Services = p.engine, guard, p.accounts, p.ring, p.services
+	surface.DPoP = atIssuer
 	if !o.WithoutPages {
 		surface.Page = func(w http.ResponseWriter, r *http.Request, d httpapi.Description) { shown.Error(w, r, d) }
 	}
@@ -93,6 +111,19 @@ func (p *Pawl) wireHTTP() (web, error) {
 	}
 	shown, err = pages.New(pages.Options{API: api, Home: o.Home, SignInPage: o.SignInPage, MinPassword: o.MinPassword, Brand: o.Brand, CSPReports: o.CSPReports})
 	return web{guard, api, shown}, err
+}
+
+// newDPoP returns what judges proofs that need a nonce under one of the keys.
+func newDPoP(keys [][32]byte) (*dpop.Verifier, error) {
+	nonces, err := dpop.NewNonces(keys)
+	if err != nil {
+		return nil, err
+	}
+	used, err := dpop.NewMemory(dpop.DefaultMemory)
+	if err != nil {
+		return nil, err
+	}
+	return dpop.New(dpop.Options{Nonces: nonces, Replays: used})
 }
 
 // Protect lets only requests of signed-in users through to next; see

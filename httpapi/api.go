@@ -17,6 +17,7 @@ import (
 	"github.com/rs/cors"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
@@ -69,6 +70,9 @@ type Client struct {
 	// Origins are the exact origins whose pages may hold this client's tokens.
 	// Without any, the client is not for browsers.
 	Origins []string
+	// RequireDPoP gives the client only tokens that are bound to a key, which it
+	// must prove (RFC 9449 §5.2, dpop_bound_access_tokens).
+	RequireDPoP bool
 }
 
 // Options are what an API is made of. Engine, Guard, Accounts, Keys, Audience
@@ -79,7 +83,10 @@ type Options struct {
 	Accounts Accounts
 	Keys     verify.Keys
 	Services Services // nil: no program may introspect or hand users over
-	Audience string   // of the access tokens made at sign-in
+	// DPoP judges the proofs of clients that bind their tokens to a key (RFC
+	// 9449). Its nonces are not those of the guard's. Nil: none can.
+	DPoP     *dpop.Verifier
+	Audience string // of the access tokens made at sign-in
 	Log      *slog.Logger
 
 	Prefix string // of the routes; empty: DefaultPrefix
@@ -202,6 +209,9 @@ func (o *Options) checkParts() error {
 	faults.add(o.Keys == nil, "keys are missing")
 	faults.add(o.Log == nil, "log is missing")
 	faults.add(o.Audience == "", "audience is missing; give the one that the verifiers expect")
+	for _, c := range o.Clients {
+		faults.add(c.RequireDPoP && o.DPoP == nil, "client %q requires DPoP, and nothing judges its proofs", c.ID)
+	}
 	if o.Engine != nil && o.Guard != nil {
 		faults.add(!o.Guard.Site.Has(o.Engine.Issuer),
 			"issuer %q is not an origin of this site, so that nobody would find its metadata (RFC 8414 §3)", o.Engine.Issuer)
@@ -232,6 +242,7 @@ func (o Options) CheckSettings() error {
 	for _, c := range slices.Concat([]Client{o.Web}, o.Clients) {
 		faults.add(!validClientID(c.ID), "client id %q is empty or has characters other than letters, digits and -._~", c.ID)
 		faults.add(seen[c.ID], "client %q is there twice", c.ID)
+		faults.add(c.RequireDPoP && c.ID == o.Web.ID, "client %q has its tokens in cookies, which DPoP does not protect", c.ID)
 		faults.add(!validScope(c.Scope), "scope %q of client %q has characters that RFC 6749 §3.3 does not allow", c.Scope, c.ID)
 		seen[c.ID] = true
 		for _, origin := range c.Origins {

@@ -79,8 +79,12 @@ func (a *API) presentedDocument(p *verify.Principal, row *session.Row, username 
 
 // issuedTokens are the tokens themselves, on their way to their owner.
 func issuedTokens(issued *session.Issued, scope string) Tokens {
+	kind := "Bearer"
+	if issued.Row.Binding.Kind == session.DPoP {
+		kind = "DPoP" // RFC 9449 §5
+	}
 	return Tokens{
-		AccessToken: issued.Access.Reveal(), TokenType: "Bearer", ExpiresIn: seconds(issued.Expires.Sub(issued.Now)),
+		AccessToken: issued.Access.Reveal(), TokenType: kind, ExpiresIn: seconds(issued.Expires.Sub(issued.Now)),
 		RefreshToken: issued.Refresh.Reveal(), Scope: scope,
 	}
 }

@@ -20,7 +20,7 @@ const (
 // reads only. The request's method is the one that a trusted proxy names; the
 // origin rule of the route has judged it.
 func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.Guard.Identify(r)
+	p, err := a.Guard.IdentifyForwarded(r)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 // pass on what verify had to say. It never succeeds, since a success would
 // tell the client that the application did what it was asked to.
 func (a *API) refusal(_ http.ResponseWriter, r *http.Request) error {
-	if _, err := a.Guard.Identify(r); err != nil {
+	if _, err := a.Guard.IdentifyForwarded(r); err != nil {
 		return err
 	}
 	return errGoodNow

@@ -28,8 +28,8 @@ func clientCORS(clients []Client) *cors.Cors {
 		// A function, since the library's list ignores case and knows patterns.
 		AllowOriginFunc: func(origin string) bool { return slices.Contains(origins, origin) },
 		AllowedMethods:  []string{http.MethodPost},
-		AllowedHeaders:  []string{"Content-Type", idempotencyHeader},
-		ExposedHeaders:  []string{"Retry-After", "WWW-Authenticate"},
+		AllowedHeaders:  []string{"Content-Type", idempotencyHeader, "DPoP"},
+		ExposedHeaders:  []string{"Retry-After", "WWW-Authenticate", "DPoP-Nonce"},
 		MaxAge:          600,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/session"
 )
@@ -43,8 +44,14 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var proof *dpop.Proof
+	if transport == session.Bearer {
+		if proof, err = a.possession(r, client.RequireDPoP); err != nil {
+			return err
+		}
+	}
 	issued, user, err := a.signIn(r, Credentials{Username: *in.Username, Password: *in.Password, NewPassword: in.New, Remember: in.Remember},
-		session.Login{ClientID: client.ID, Audience: a.Audience, Scope: scope, Transport: transport})
+		session.Login{ClientID: client.ID, Audience: a.Audience, Scope: scope, Transport: transport, Binding: bindingOf(proof)}, proof)
 	if err != nil {
 		return err
 	}

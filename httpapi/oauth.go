@@ -42,14 +42,21 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err := a.limitRenewal(r, form["refresh_token"], session.ID{}, session.Bearer); err != nil {
 		return err
 	}
+	print, err := a.renewalKey(r, form)
+	if err != nil {
+		return err
+	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
 		Refresh: form["refresh_token"], Transport: session.Bearer, ClientID: form["client_id"], Scope: form["scope"],
-		IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),
+		Thumbprint: print, IdempotencyKey: key, Origin: a.Guard.Proxies.Origin(r),
 	})
 	if refusal, ok := errors.AsType[*session.Refusal](err); ok && refusal.Reason == session.ReasonScope {
 		return errScope
 	}
 	if err != nil {
+		return err
+	}
+	if err := a.mayStay(&issued.Row); err != nil {
 		return err
 	}
 	a.noteContext(r, &issued.Row)
@@ -58,6 +65,24 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, body)
+}
+
+// renewalKey returns the thumbprint of the key that a renewal proves; empty if
+// it proves none. A proof is used up only beside a refresh token whose outer tag
+// is right: what anybody can invent costs one MAC.
+func (a *API) renewalKey(r *http.Request, form map[string]string) (string, error) {
+	if _, err := a.Engine.Codec.Open(form["refresh_token"]); err != nil {
+		return "", nil // to be refused
+	}
+	client, ok := a.client(form["client_id"])
+	proof, err := a.possession(r, ok && client.RequireDPoP)
+	if err == nil {
+		err = a.spend(r, proof)
+	}
+	if err != nil || proof == nil {
+		return "", err
+	}
+	return proof.Thumbprint, nil
 }
 
 // admitClient judges the caller of a route for clients. They are public: they
@@ -186,7 +211,7 @@ func (a *API) introspectionOf(p *verify.Principal) introspection {
 		AuthTime: p.AuthTime.Unix(), Methods: p.Methods,
 	}
 	if p.Thumbprint != "" {
-		i.Confirmed = &cnf{p.Thumbprint}
+		i.Type, i.Confirmed = "DPoP", &cnf{p.Thumbprint} // RFC 9449 §6.2
 	}
 	return i
 }

@@ -10,11 +10,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
@@ -69,6 +71,8 @@ type outcome struct {
 
 const (
 	loginRequired = "Sign in again."
+	badProof      = "Send one fresh DPoP proof, made for this request with the key that the token is bound to."
+	needNonce     = "Make the DPoP proof with the nonce that DPoP-Nonce has."
 	stepUp        = "insufficient_user_authentication" // RFC 9470 §3
 )
 
@@ -119,8 +123,14 @@ var outcomes = []outcome{
 	{httpauth.ErrNoCredential, 401, "login_required", loginRequired, "", "invalid_grant"},
 	{httpauth.ErrDuplicateCookie, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{httpauth.ErrUnproved, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{httpauth.ErrNotBound, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	{errIssuerProof, 400, "invalid_dpop_proof", badProof, "", "invalid_dpop_proof"},
+	{errIssuerNonce, 400, "use_dpop_nonce", needNonce, "", "use_dpop_nonce"},
+	{dpop.ErrProof, 401, "invalid_dpop_proof", badProof, "invalid_dpop_proof", "invalid_dpop_proof"},
+	{dpop.ErrNonce, 401, "use_dpop_nonce", needNonce, "use_dpop_nonce", "use_dpop_nonce"},
+	{dpop.ErrFull, 503, "busy", "Too many proofs are in use. Try again.", "", "temporarily_unavailable"},
 	{httpauth.ErrTwoCredentials, 400, "two_credentials", "Send either the cookie or one Authorization header.", "invalid_request", ""},
-	{httpauth.ErrAuthorization, 400, "malformed_authorization", "Send \"Authorization: Bearer\" and the token.", "invalid_request", ""},
+	{httpauth.ErrAuthorization, 400, "malformed_authorization", "Send \"Authorization: Bearer\", or DPoP, and the token.", "invalid_request", ""},
 
 	{errNotFound, 404, "not_found", "There is nothing here.", "", ""},
 	{errNoSession, 404, "not_found", "There is no such session.", "", ""},
@@ -214,7 +224,7 @@ func (p Problem) Write(w http.ResponseWriter) {
 func (a *API) refuseProblem(w http.ResponseWriter, r *http.Request, err error) {
 	o := a.fail(w, r, err)
 	if o.status == http.StatusUnauthorized || o.challenge != "" {
-		w.Header().Set("WWW-Authenticate", challenge(o, err))
+		w.Header()["Www-Authenticate"] = a.challenges(r, o, err)
 	}
 	ProblemOf(err).Write(w)
 }
@@ -289,16 +299,25 @@ func Describe(err error) Description {
 	return Description{Status: o.status, Code: o.code, RetryAfter: retryAfter(o, err)}
 }
 
-// challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3).
-func challenge(o *outcome, err error) string {
+// challenges are the values of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3, RFC
+// 9449 §7.1): who sent nothing is told every scheme; an error is told under the
+// scheme that the request must have.
+func (a *API) challenges(r *http.Request, o *outcome, err error) []string {
+	dpopAlgs := `algs="` + strings.Join(dpop.Algorithms(), " ") + `"`
 	if o.challenge == "" {
-		return "Bearer"
+		if a.Guard.DPoP == nil {
+			return []string{"Bearer"}
+		}
+		return []string{"Bearer", "DPoP " + dpopAlgs}
 	}
-	text := fmt.Sprintf(`Bearer error="%s"`, o.challenge)
+	text := fmt.Sprintf(`error="%s"`, o.challenge)
 	if needs, ok := errors.AsType[*httpauth.StepUpError](err); ok && needs.MaxAge > 0 {
 		text += fmt.Sprintf(", max_age=%d", seconds(needs.MaxAge))
 	}
-	return text
+	if a.Guard.DPoP != nil && httpauth.NeedsProof(r, err) {
+		return []string{"DPoP " + text + ", " + dpopAlgs}
+	}
+	return []string{"Bearer " + text}
 }
 
 // survive answers a panic of a handler with 500. The panic's value may hold

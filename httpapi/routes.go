@@ -101,6 +101,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		if found, ok := a.find(r); ok {
 			rt = found
+			a.offerNonce(rt, w, r)
 			err = a.run(rt, w, r)
 		} else {
 			err = errNotFound

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/session"
 )
 
@@ -52,7 +53,7 @@ func (a *API) SignIn(w http.ResponseWriter, r *http.Request, c Credentials) (acc
 	}
 	r, cancel := bounded(r)
 	defer cancel()
-	issued, user, err := a.signIn(r, c, a.webLogin())
+	issued, user, err := a.signIn(r, c, a.webLogin(), nil)
 	if err == nil {
 		err = a.setSession(w, &issued)
 	}
@@ -129,12 +130,16 @@ func (a *API) webLogin() session.Login {
 }
 
 // signIn starts the session that l describes for whoever the credentials prove
-// to be.
-func (a *API) signIn(r *http.Request, c Credentials, l session.Login) (session.Issued, account.User, error) {
+// to be. The proof of the key that l is bound to, if any, is used up once they
+// are right: others cannot fill the memory of used proofs.
+func (a *API) signIn(r *http.Request, c Credentials, l session.Login, proof *dpop.Proof) (session.Issued, account.User, error) {
 	l.Origin = a.Guard.Proxies.Origin(r)
 	user, err := a.authenticate(r, c)
 	if err != nil {
 		a.recordFailure("sign_in", err, attempt(&l))
+		return session.Issued{}, account.User{}, err
+	}
+	if err := a.spend(r, proof); err != nil {
 		return session.Issued{}, account.User{}, err
 	}
 	if c.NewPassword != nil {

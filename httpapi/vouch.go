@@ -24,6 +24,9 @@ type Vouch struct {
 	Scope    string   // empty: all that the client may have
 	Remember bool     // cookies outlive the browser
 	Origin   session.Origin
+	// Thumbprint is of the client's key that the tokens are bound to (RFC 9449);
+	// empty: to none.
+	Thumbprint string
 }
 
 // vouched returns the user, or nil if it is none of Accounts'.
@@ -52,6 +55,13 @@ func (a *API) GiveTokens(ctx context.Context, v Vouch) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
+	var binding session.Binding
+	switch {
+	case v.Thumbprint != "":
+		binding = session.Binding{Kind: session.DPoP, Thumbprint: v.Thumbprint}
+	case client.RequireDPoP:
+		return Tokens{}, session.ErrBindingRequired
+	}
 	scope, err := client.grant(v.Scope)
 	if err != nil {
 		return Tokens{}, err
@@ -62,7 +72,7 @@ func (a *API) GiveTokens(ctx context.Context, v Vouch) (Tokens, error) {
 	}
 	issued, err := a.beginFrom(ctx, beginning{user: user, actor: v.Service, login: session.Login{
 		UserID: v.UserID, ClientID: client.ID, Audience: a.Audience, Scope: scope, Methods: slices.Clone(v.Methods),
-		Transport: session.Bearer, Origin: v.Origin,
+		Transport: session.Bearer, Binding: binding, Origin: v.Origin,
 	}})
 	if err != nil {
 		return Tokens{}, err

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/pawlauth/pawl/dpop"
 )
 
 // publicMaxAge is for how long the public documents may be cached. A new key
@@ -55,10 +57,14 @@ func (a *API) describe() ([]byte, error) {
 		IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
 		GrantTypes            []string `json:"grant_types_supported"`
 		Scopes                []string `json:"scopes_supported,omitempty"`
+		DPoP                  []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 §5.1
 	}{
 		Issuer: a.Engine.Issuer, JWKS: a.Engine.Issuer + "/.well-known/jwks.json",
 		TokenEndpoint: base + "/token", TokenAuth: none, RevocationEndpoint: base + "/revoke", RevocationAuth: none,
 		GrantTypes: []string{"refresh_token"}, Scopes: slices.Compact(scopes),
+	}
+	if a.DPoP != nil {
+		document.DPoP = dpop.Algorithms()
 	}
 	if a.Services != nil {
 		document.IntrospectionEndpoint, document.IntrospectionAuth = base+"/introspect", basic

@@ -26,10 +26,12 @@ const (
 type Credential struct {
 	Token     string
 	Transport session.Transport
+	Proved    bool // it came under the scheme DPoP, with a proof of its key: to be checked
 }
 
 // CredentialOf returns the one credential of a request: the access cookie, or
-// Authorization with the scheme Bearer in any case (RFC 9110 §11.1). A token
+// Authorization with the scheme Bearer or DPoP (RFC 9449 §7.1) in any case (RFC
+// 9110 §11.1). A token
 // in the query or in a body is never one (RFC 6750 §2.2 and §2.3 are not
 // supported). The error is one of this package.
 func CredentialOf(r *http.Request) (Credential, error) {
@@ -67,12 +69,12 @@ func bearer(line string) (Credential, error) {
 	switch {
 	case scheme == "":
 		return Credential{}, ErrAuthorization
-	case !strings.EqualFold(scheme, "Bearer"):
+	case !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP"):
 		return Credential{}, ErrNoCredential
 	case text == "" || strings.IndexByte(text, ' ') >= 0 || strings.IndexByte(text, ',') >= 0:
 		return Credential{}, ErrAuthorization
 	}
-	return Credential{Token: text, Transport: session.Bearer}, nil
+	return Credential{Token: text, Transport: session.Bearer, Proved: strings.EqualFold(scheme, "DPoP")}, nil
 }
 
 // CarriesCookie reports whether the request carries a cookie of ours,

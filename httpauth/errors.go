@@ -28,7 +28,7 @@ var (
 	// together, or several Authorization headers.
 	ErrTwoCredentials = errors.New("httpauth: the request carries more than one credential; send either the cookie or Authorization")
 	// ErrAuthorization says that the Authorization header is not of the form
-	// "Bearer token".
+	// "Bearer token" or "DPoP token".
 	ErrAuthorization = errors.New("httpauth: malformed Authorization header")
 	// ErrDuplicateCookie says that the access cookie came twice, so that it
 	// cannot be told which one is ours.
@@ -36,4 +36,7 @@ var (
 	// ErrUnproved says that the token is bound to a key that the request does
 	// not prove.
 	ErrUnproved = errors.New("httpauth: the token is bound to a key that was not proved")
+	// ErrNotBound says that the token is bound to no key, where one is proved or
+	// [Options.RequireDPoP] wants one.
+	ErrNotBound = errors.New("httpauth: the token is not bound to a key")
 )

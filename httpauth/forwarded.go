@@ -8,9 +8,9 @@ import (
 
 // Forwarded returns the request that a trusted proxy asks about: r with the
 // method and the target that X-Forwarded-Method (or X-Original-Method) and
-// X-Forwarded-Uri name. It is for telling what kind of request that was and
-// where its client wants to go, never for deciding whether it may: the proxy
-// does not pass its request on by this header. It reports false if the peer is
+// X-Forwarded-Uri name. It is for telling what kind of request that was, where
+// its client wants to go, and whether a proof was made for it; never for deciding
+// what the client may: the proxy does not pass its request on by this header. It reports false if the peer is
 // not trusted, or named no target, or several, or anything but a path of its
 // own site.
 func (p Proxies) Forwarded(r *http.Request) (*http.Request, bool) {

@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/session"
 	"github.com/pawlauth/pawl/token"
 	"github.com/pawlauth/pawl/verify"
 )
 
 // Options are what a guard is made of. Every field is required, except
-// RequireCSRFToken; the zero Proxies believe nobody.
+// RequireCSRFToken and those of DPoP; the zero Proxies believe nobody.
 type Options struct {
 	Site     *Site
 	Proxies  Proxies
@@ -27,6 +28,12 @@ type Options struct {
 	// RequireCSRFToken wants a CSRF token besides with every use of a session
 	// that may change something; see [Guard.CheckUse].
 	RequireCSRFToken bool
+	// DPoP judges the proofs of tokens that are bound to a key (RFC 9449). Nil:
+	// no such token is accepted.
+	DPoP *dpop.Verifier
+	// RequireDPoP refuses every token in Authorization that is not bound to a
+	// key (OWASP ASVS 5.0 §10.3.5).
+	RequireDPoP bool
 }
 
 // A Guard judges requests. It is safe for concurrent use.
@@ -47,6 +54,7 @@ func NewGuard(o Options) (*Guard, error) {
 	require(o.Record != nil, "record")
 	require(o.Pseudonym != nil, "pseudonym")
 	require(o.Now != nil, "clock")
+	require(o.DPoP != nil || !o.RequireDPoP, "what judges the proofs that are required")
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("httpauth: guard: %w", err)
 	}
@@ -64,6 +72,7 @@ func (g *Guard) Protect(next http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", Vary)
 		w.Header().Set("Cache-Control", "no-store")
+		g.OfferNonce(w, r)
 		principal, err := g.Authenticate(r)
 		if err != nil {
 			refuse(w, r, err)
@@ -102,9 +111,18 @@ func (g *Guard) Admit(r *http.Request) error {
 }
 
 // Identify verifies the request's one credential. It does not ask who made
-// the request: see [Guard.CheckUse]. The error is of this package or of
-// package verify.
-func (g *Guard) Identify(r *http.Request) (*verify.Principal, error) {
+// the request: see [Guard.CheckUse]. A proof of possession that comes with it is
+// used up: ask once. The error is of this package, of package verify or of
+// package dpop.
+func (g *Guard) Identify(r *http.Request) (*verify.Principal, error) { return g.identify(r, false) }
+
+// IdentifyForwarded is [Guard.Identify] for a request that a trusted proxy asks
+// about: a proof must be for the method and the target that it names.
+func (g *Guard) IdentifyForwarded(r *http.Request) (*verify.Principal, error) {
+	return g.identify(r, true)
+}
+
+func (g *Guard) identify(r *http.Request, forwarded bool) (*verify.Principal, error) {
 	c, err := CredentialOf(r)
 	if err != nil {
 		if errors.Is(err, ErrDuplicateCookie) {
@@ -118,8 +136,14 @@ func (g *Guard) Identify(r *http.Request) (*verify.Principal, error) {
 		g.recordUseAfterEnd(r, c.Token, err)
 		return nil, err
 	}
-	if c.Transport == session.Bearer && p.Thumbprint != "" {
-		return nil, ErrUnproved // a stolen token must not work by leaving the proof away (RFC 9449 §7.2)
+	switch {
+	case c.Transport == session.Bearer:
+		if err := g.prove(r, c, p, forwarded); err != nil {
+			return nil, err
+		}
+	case p.Thumbprint != "":
+		// Nor must it work in a cookie, which no proof comes with.
+		return nil, g.deny(r, p, "binding_unproved", ErrUnproved)
 	}
 	g.Note(session.Use{Session: p.Session, Generation: p.Generation, IssuedAt: p.IssuedAt}, now)
 	return p, nil

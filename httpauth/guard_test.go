@@ -30,6 +30,7 @@ func TestProtectLetsOnlyGoodRequestsThrough(t *testing.T) {
 	expired := w.access(t, mine, func(c *token.Claims) { c.IssuedAt -= 600; c.AuthTime -= 600; c.Expires -= 600 })
 	foreign := w.access(t, mine, func(c *token.Claims) { c.Audience = "other" })
 	bound := w.access(t, mine, func(c *token.Claims) { c.Binding = &token.Confirmation{Thumbprint: "k"} })
+	device := w.access(t, mine, func(c *token.Claims) { c.Binding = &token.Confirmation{Device: "k"} })
 	for _, c := range []struct {
 		name    string
 		request *http.Request
@@ -49,7 +50,9 @@ func TestProtectLetsOnlyGoodRequestsThrough(t *testing.T) {
 		{"cut", request("GET", "/", cookie(good[:len(good)-5])), verify.ErrMalformed},
 		{"a refresh token", request("GET", "/", cookie("pawl_rt_AAAA")), verify.ErrMalformed},
 		{"bound, as bearer", request("GET", "/", "Authorization: Bearer "+bound), httpauth.ErrUnproved},
-		{"bound, as cookie", request("GET", "/", cookie(bound)), nil},
+		{"bound, as cookie", request("GET", "/", cookie(bound)), httpauth.ErrUnproved},
+		{"of a browser's key, as cookie", request("GET", "/", cookie(device)), nil},
+		{"of a browser's key, as bearer", request("GET", "/", "Authorization: Bearer "+device), httpauth.ErrUnproved},
 		{"plain http", plain(request("GET", "/", cookie(good))), httpauth.ErrInsecure},
 		{"a stranger's host", hosted("evil.example", request("GET", "/", cookie(good))), httpauth.ErrMisdirected},
 	} {

@@ -83,6 +83,22 @@ func (s *Site) checkHost(r *http.Request) error {
 	return ErrMisdirected
 }
 
+// originsAt returns the origins that a host is of, as in a Host header; all of
+// them if it is another name of this server.
+func (s *Site) originsAt(host string) []string {
+	var at []string
+	for _, origin := range s.origins {
+		scheme, name, _ := strings.Cut(origin, "://")
+		if strings.EqualFold(strings.TrimSuffix(host, defaultPort[scheme]), name) {
+			at = append(at, origin)
+		}
+	}
+	if len(at) == 0 {
+		return s.origins
+	}
+	return at
+}
+
 // servedPlain reports whether the site has an origin with plain http for this
 // host, which [CheckOrigin] allows for loopback names only.
 func (s *Site) servedPlain(host string) bool { return s.plain[strings.ToLower(host)] }

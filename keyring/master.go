@@ -30,6 +30,9 @@ const (
 	labelCSRF      = "pawl/1 CSRF token"
 	labelPseudonym = "pawl/1 session pseudonym"
 	labelAttempts  = "pawl/1 sign-in attempts"
+
+	labelIssuerNonce   = "pawl/1 DPoP nonce, issuer"
+	labelResourceNonce = "pawl/1 DPoP nonce, resource"
 )
 
 // A Master is the ordered list of master keys of one installation. The first
@@ -130,10 +133,21 @@ func (m *Master) RefreshKeys() []token.RefreshKey {
 }
 
 // CSRFKeys returns the keys of CSRF tokens, the current one first.
-func (m *Master) CSRFKeys() [][32]byte {
+func (m *Master) CSRFKeys() [][32]byte { return m.under(labelCSRF) }
+
+// IssuerNonceKeys returns the keys of the nonces that proofs need where tokens
+// are issued, the current one first.
+func (m *Master) IssuerNonceKeys() [][32]byte { return m.under(labelIssuerNonce) }
+
+// ResourceNonceKeys returns the keys of the nonces that proofs need where
+// tokens are used, the current one first.
+func (m *Master) ResourceNonceKeys() [][32]byte { return m.under(labelResourceNonce) }
+
+// under returns the key of one purpose under each master key.
+func (m *Master) under(label string) [][32]byte {
 	out := make([][32]byte, len(m.keys))
 	for i := range m.keys {
-		out[i] = m.keys[i].derive(labelCSRF)
+		out[i] = m.keys[i].derive(label)
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/service"
 	"github.com/pawlauth/pawl/session"
@@ -28,6 +29,7 @@ type startRequest struct {
 	Methods   []string          `json:"amr"`       // how the user was authenticated
 	Remember  bool              `json:"remember"`  // of cookies
 	Handoff   string            `json:"handoff"`   // of cookies: what the browser was given
+	Key       string            `json:"dpop_jkt"`  // of bearer: thumbprint of the client's key (RFC 9449 §10); empty: not bound
 }
 
 // check returns [httpapi.ErrBody] unless the members fit together.
@@ -35,7 +37,7 @@ func (in *startRequest) check() error {
 	cookie := in.Transport == session.Cookie
 	oneName := (in.UserID == "") != (in.Username == "")
 	if !cookie && in.Transport != session.Bearer || !oneName || in.UserID != "" && !validUserID(in.UserID) ||
-		cookie != (in.Handoff != "") || in.Remember && !cookie {
+		cookie != (in.Handoff != "") || in.Remember && !cookie || in.Key != "" && (cookie || !dpop.IsThumbprint(in.Key)) {
 		return httpapi.ErrBody
 	}
 	if len(in.Methods) == 0 || len(in.Methods) > maxMethods || slices.ContainsFunc(in.Methods, func(m string) bool {
@@ -67,7 +69,7 @@ func (a *API) startSession(w http.ResponseWriter, c *call) error {
 	}
 	// The request is the service's, so it says nothing about the user's device.
 	vouch := httpapi.Vouch{Service: c.service, UserID: in.UserID, Methods: in.Methods, ClientID: in.ClientID, Scope: in.Scope,
-		Remember: in.Remember, Origin: session.Origin{RequestID: c.from.RequestID}}
+		Remember: in.Remember, Thumbprint: in.Key, Origin: session.Origin{RequestID: c.from.RequestID}}
 	if in.Transport == session.Bearer {
 		tokens, err := a.API.GiveTokens(r.Context(), vouch)
 		if err != nil {

@@ -18,6 +18,7 @@ var ladder = []string{
 	"docs", "browser",
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
+	"dpop", "dpop/client",
 	"account", "account/accounttest",
 	"service", "service/servicetest",
 	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "lab", "cmd/pawl",
@@ -26,7 +27,7 @@ var ladder = []string{
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
-var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore", "service"}
+var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore", "service", "dpop"}
 
 func TestImportsFollowTheLadder(t *testing.T) {
 	for _, f := range tree(t) {
