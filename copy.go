@@ -12,7 +12,8 @@ import (
 
 // CopyStore copies everything from the file of a directory that nobody uses
 // meanwhile into a PostgreSQL that was never used, whose schema it makes if it
-// may. Until it has returned nil, nothing can be served from the PostgreSQL;
+// may. While it runs nobody else can open the file; if somebody has it open, an
+// idle server too, it fails with [sqlstore.ErrInUse]. Until it has returned nil, nothing can be served from the PostgreSQL;
 // called again, it goes on where it was. The master key stays where it is: all
 // that is copied needs the same one. See [sqlstore.Copy].
 func CopyStore(ctx context.Context, from, to Place, progress func(table string, done, of int)) (err error) {
@@ -26,7 +27,7 @@ func CopyStore(ctx context.Context, from, to Place, progress func(table string, 
 	if err != nil {
 		return err
 	}
-	source, err := sqlite.Open(ctx, sqlite.Options{Path: path, Now: time.Now})
+	source, err := sqlite.OpenSource(ctx, sqlite.Options{Path: path, Now: time.Now})
 	if err != nil {
 		return err
 	}

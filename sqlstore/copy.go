@@ -20,6 +20,8 @@ var (
 	// ErrOccupied says that a database is in use, so that nothing can be copied
 	// into it.
 	ErrOccupied = errors.New("the database already holds something; give one that was never used")
+	// ErrInUse says that another process has the source open.
+	ErrInUse = errors.New("a server or a command has the database open; stop it, then copy")
 	// ErrOvertaken says that another copy into the same database has begun.
 	ErrOvertaken = errors.New("another copy into the same database has begun; let only one run")
 	// ErrChanged says that the copy is not what the source is, because the
