@@ -196,6 +196,7 @@ func testRenewalsAreHeapOnly(t *testing.T, open opener) {
 			}
 		}
 	}
+	_ = s.Close() // so that it reports what it changed
 	var updates, hot int64
 	conn := connect(t, url)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
