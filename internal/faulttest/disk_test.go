@@ -29,7 +29,7 @@ func (w *world) onSmallDisk(size string) (dir string) {
 		if errors.Is(err, syscall.EPERM) && os.Getenv("CI") != "true" {
 			w.t.Skip("a file system of limited size needs the right to mount one")
 		}
-		w.t.Fatal(err)
+		w.t.Fatalf("mounting a file system of %s (a full disk needs the right to mount one, CAP_SYS_ADMIN): %v", size, err)
 	}
 	w.t.Cleanup(func() {
 		w.cluster.Kill()
