@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,10 @@ type Options struct {
 	MinPassword int
 	// AllowSignup lets everybody make an account.
 	AllowSignup bool
+	// DeviceBinding says whether browsers that can (DBSC) bind their session to a
+	// key of the device, and what is refused to the others; empty:
+	// [httpapi.BindingOffer], or BindingRequire if the policy requires it.
+	DeviceBinding httpapi.DeviceBinding
 	// RequireCSRFToken wants the CSRF token with whatever changes something by
 	// a cookie, besides the proof that our own site made the request. A policy
 	// after NIST SP 800-63B-4 always wants it (§5.1).
@@ -138,6 +143,12 @@ func (o Options) withDefaults() Options {
 	}
 	o.MinPassword = o.PasswordLength()
 	o.RequireCSRFToken = o.RequireCSRFToken || o.afterNIST()
+	if o.DeviceBinding == "" {
+		o.DeviceBinding = httpapi.BindingOffer
+		if o.Policy.RequireBinding {
+			o.DeviceBinding = httpapi.BindingRequire
+		}
+	}
 	if o.Keys == (keyring.Options{}) {
 		o.Keys = keyring.Options{Algorithm: keyring.EdDSA, Rotation: 30 * 24 * time.Hour, Publication: time.Hour}
 	}
@@ -198,6 +209,12 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("policy %q requires passwords of at least %d characters, not %d", o.Policy.Name, singleFactorPassword, o.MinPassword))
 	}
 	faults = append(faults, o.Policy.Validate(), o.Keys.Validate(), err, o.surface().CheckSettings(), o.rules().Validate(), o.Brand.Validate(), pages.CheckReports(o.CSPReports))
+	if o.Policy.RequireBinding && !o.DeviceBinding.Requires() {
+		faults = append(faults, fmt.Errorf("policy %q requires sessions bound to a device; use require or require-all, not %q", o.Policy.Name, o.DeviceBinding))
+	}
+	if o.DeviceBinding.Requires() && slices.ContainsFunc(o.Origins, func(origin string) bool { return !strings.HasPrefix(origin, "https://") }) {
+		faults = append(faults, errors.New("browsers bind a session to their device over https only; give origins of https, or require no binding"))
+	}
 	if _, ok := httpauth.LocalPath(o.Home); !ok {
 		faults = append(faults, fmt.Errorf("home %q is not a plain path on this site", o.Home))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
@@ -44,7 +45,7 @@ func networks(prefixes []netip.Prefix) []string {
 // surface is the part of the API's options that an operator chooses.
 func (o Options) surface() httpapi.Options {
 	out := httpapi.Options{Audience: o.Audience, Log: o.Log, Prefix: o.Prefix, SignIn: o.SignInPage, SignInMethods: o.SignInPage != "", SignInHandoff: o.SignInHandoff, Clients: o.Clients,
-		RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions, Place: o.Place}
+		DeviceBinding: o.DeviceBinding, RenewalRate: o.RenewalRate, AllowSignup: o.AllowSignup, MaxSessions: o.MaxSessions, Place: o.Place}
 	if o.RequireDPoP {
 		out.Clients = slices.Clone(o.Clients)
 		for i := range out.Clients {
@@ -82,6 +83,10 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil {
 		return web{}, err
 	}
+	devices, err := dbsc.NewIssuer(p.data.Master.DBSCKeys())
+	if err != nil {
+		return web{}, err
+	}
 	atIssuer, err := newDPoP(p.data.Master.IssuerNonceKeys())
 	if err != nil {
 		return web{}, err
@@ -93,7 +98,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	guard, err := httpauth.NewGuard(httpauth.Options{
 		Site: site, Proxies: proxies, CSRF: csrf, Verifier: p.verifier, Note: p.uses.Note, Record: p.record,
 		Pseudonym: p.data.Master.Pseudonyms(), Now: p.clock.now, RequireCSRFToken: o.RequireCSRFToken,
-		DPoP: atResource, RequireDPoP: o.RequireDPoP,
+		DPoP: atResource, RequireDPoP: o.RequireDPoP, RequireBound: o.DeviceBinding == httpapi.BindingRequireAll,
 	})
 	if err != nil {
 		return web{}, err
@@ -101,7 +106,7 @@ func (p *Pawl) wireHTTP() (web, error) {
 	var shown *pages.Pages
 	surface := o.surface()
 	surface.Engine, surface.Guard, surface.Accounts, surface.Keys, surface.Services = p.engine, guard, p.accounts, p.ring, p.services
-	surface.DPoP = atIssuer
+	surface.DPoP, surface.DBSC = atIssuer, devices
 	if !o.WithoutPages {
 		surface.Page = func(w http.ResponseWriter, r *http.Request, d httpapi.Description) { shown.Error(w, r, d) }
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/cors"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/service"
@@ -119,6 +120,10 @@ type Options struct {
 	// MaxSessions is how many live sessions a user may have: a new login ends
 	// the oldest beyond it. Zero: DefaultMaxSessions.
 	MaxSessions int
+	// DBSC binds sessions in cookies to the devices of browsers that can
+	// (package dbsc), as DeviceBinding says; nil: none. Empty: BindingOffer.
+	DBSC          *dbsc.Issuer
+	DeviceBinding DeviceBinding
 	// Web is the client of cookie sessions. Its ID is DefaultWebClient if
 	// empty; it has no origins, since it never holds a token.
 	Web Client
@@ -148,6 +153,8 @@ type API struct {
 	names      *otter.Cache[string, string] // user names by id
 
 	replacements replacements
+	used         usedChallenges
+	strangers    *failureLimit // proofs that name no session
 }
 
 // nameAge is how long the name of a user is remembered: longer than clients
@@ -160,6 +167,7 @@ func (o Options) withDefaults() Options {
 	o.Web.ID = cmp.Or(o.Web.ID, DefaultWebClient)
 	o.RecentLogin = cmp.Or(o.RecentLogin, DefaultRecentLogin)
 	o.RenewalRate = cmp.Or(o.RenewalRate, DefaultRenewalRate)
+	o.DeviceBinding = cmp.Or(o.DeviceBinding, BindingOffer)
 	o.MaxSessions = cmp.Or(o.MaxSessions, DefaultMaxSessions)
 	return o
 }
@@ -191,6 +199,12 @@ func New(o Options) (*API, error) {
 	if a.replacements, err = newReplacements(); err != nil {
 		return nil, fmt.Errorf("httpapi: cache of replaced sessions: %w", err)
 	}
+	if a.used, err = newUsedChallenges(); err != nil {
+		return nil, fmt.Errorf("httpapi: cache of challenges: %w", err)
+	}
+	if a.strangers, err = newFailureLimit(); err != nil {
+		return nil, fmt.Errorf("httpapi: limit of proofs: %w", err)
+	}
 	a.names, err = otter.New(&otter.Options[string, string]{
 		MaximumSize: 1 << 14, ExpiryCalculator: otter.ExpiryWriting[string, string](nameAge),
 	})
@@ -208,6 +222,7 @@ func (o *Options) checkParts() error {
 	faults.add(o.Accounts == nil, "accounts are missing")
 	faults.add(o.Keys == nil, "keys are missing")
 	faults.add(o.Log == nil, "log is missing")
+	faults.add(o.DeviceBinding.Requires() && o.DBSC == nil, "a binding to devices is required, but nothing is there to make it")
 	faults.add(o.Audience == "", "audience is missing; give the one that the verifiers expect")
 	for _, c := range o.Clients {
 		faults.add(c.RequireDPoP && o.DPoP == nil, "client %q requires DPoP, and nothing judges its proofs", c.ID)
@@ -234,6 +249,7 @@ func (o Options) CheckSettings() error {
 	}
 	faults.add(o.SignInMethods && o.SignIn == "", "a sign-in page that asks for methods needs its path")
 	faults.add(o.SignInHandoff && o.SignIn == "", "a handoff to a sign-in page needs its path")
+	faults.add(!o.DeviceBinding.Valid(), "device binding %q is unknown; use off, offer, require or require-all", o.DeviceBinding)
 	faults.add(o.MaxSessions < 0 || o.MaxSessions > maxSessions, "%d sessions of a user is outside 1 to %d", o.MaxSessions, maxSessions)
 	faults.add(o.RenewalRate < 0, "renewal rate of %d a minute is negative", o.RenewalRate)
 	faults.add(o.RecentLogin < 0, "recent login of %v is negative", o.RecentLogin)

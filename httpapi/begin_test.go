@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/session"
@@ -328,15 +329,15 @@ func TestAClientThatGoesDoesNotKeepTheSessionsOfItsOldPassword(t *testing.T) {
 }
 
 // Rows: 15, 166.
-func TestAChangeOfThePasswordKeepsTheKeyOfTheDevice(t *testing.T) {
+func TestAChangeOfThePasswordAsksTheDeviceAnew(t *testing.T) {
 	w := newWorld(t)
 	s := w.start(func(l *session.Login) { l.Binding = session.Binding{Kind: session.DBSC, Thumbprint: "thumb"} })
 	got := w.do("POST", "/auth/password", passwordBody(password, "another long password"), jsonType, fromPage, cookies(s))
 	got.want(204, "")
 	v, err := w.Viewer(request("GET", "/", "", got.session()))
 	w.must(err)
-	if b := w.row(v.Session).Binding; v.Session == s.Row.ID || b.Kind != session.DBSC || b.Thumbprint != "thumb" {
-		t.Errorf("bound to %+v", b)
+	if b := w.row(v.Session).Binding; v.Session == s.Row.ID || b.Kind != session.Unbound || got.Header().Get(dbsc.RegistrationHeader) == "" {
+		t.Errorf("bound to %+v, offered %q", b, got.Header().Get(dbsc.RegistrationHeader))
 	}
 }
 

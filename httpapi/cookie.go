@@ -57,19 +57,59 @@ func handoffCookie(value string, maxAge int) *http.Cookie {
 // renewed if the user asked to be remembered, and otherwise until the browser
 // is closed.
 func (a *API) tokenCookies(issued *session.Issued) ([]string, error) {
-	maxAge := 0 // no Max-Age attribute
-	if issued.Row.Remembered {
-		maxAge = max(1, int(issued.Row.IdleEnd().Sub(issued.Now)/time.Second))
-	}
+	maxAge := rememberedFor(issued)
 	return encodeCookies(
 		accessCookie(issued.Access.Reveal(), maxAge),
 		a.refreshCookie(issued.Refresh.Reveal(), maxAge))
 }
 
-// emptyCookies takes both cookies away: same names, same attributes, Max-Age
-// 0. Only the answer to a sign-out may carry them.
-func (a *API) emptyCookies() ([]string, error) {
-	return encodeCookies(accessCookie("", -1), a.refreshCookie("", -1))
+// rememberedFor is the Max-Age of a session's cookies.
+func rememberedFor(issued *session.Issued) int {
+	if !issued.Row.Remembered {
+		return 0 // no Max-Age attribute
+	}
+	return max(1, int(issued.Row.IdleEnd().Sub(issued.Now)/time.Second))
+}
+
+// boundCookie is what the browser of a session that is bound to its device
+// watches. It lives as long as the access token, authorises nothing, and its
+// absence is what makes the browser renew before it asks for anything.
+func boundCookie(value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: httpauth.BoundCookie, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// boundAttributes are the attributes of the bound cookie as Set-Cookie spells
+// them, without Max-Age.
+func boundAttributes() string {
+	_, attributes, _ := strings.Cut(boundCookie("1", 0).String(), "; ")
+	return attributes
+}
+
+// boundCookies are those of an answer to a good proof. The refresh cookie of
+// the time before is of no use any more. Without tokens, which come but once
+// with a binding, the browser renews before its next request.
+func (a *API) boundCookies(r *http.Request, issued *session.Issued) ([]string, error) {
+	var cookies []*http.Cookie
+	if issued.Access != "" {
+		cookies = append(cookies, accessCookie(issued.Access.Reveal(), rememberedFor(issued)), boundCookie("1", lifeLeft(issued)))
+	}
+	if issued.Refresh == "" || len(httpauth.Cookies(r, httpauth.RefreshCookie)) > 0 {
+		cookies = append(cookies, a.refreshCookie("", -1))
+	}
+	return encodeCookies(cookies...)
+}
+
+// emptyCookies takes all cookies of a session away: same names, same
+// attributes, Max-Age 0. Only the answer to a sign-out may carry them.
+func (a *API) emptyCookies(r *http.Request) ([]string, error) {
+	empty := []*http.Cookie{accessCookie("", -1), a.refreshCookie("", -1)}
+	if len(httpauth.Cookies(r, httpauth.BoundCookie)) > 0 {
+		empty = append(empty, boundCookie("", -1))
+	}
+	return encodeCookies(empty...)
 }
 
 // encodeCookies checks and encodes all cookies, or none.
@@ -122,7 +162,7 @@ func setCookies(w http.ResponseWriter, lines []string) {
 func withdrawCookies(w http.ResponseWriter) {
 	others := slices.DeleteFunc(w.Header()["Set-Cookie"], func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
-		return name == httpauth.AccessCookie || name == httpauth.RefreshCookie || name == httpauth.HandoffCookie
+		return name == httpauth.AccessCookie || name == httpauth.RefreshCookie || name == httpauth.HandoffCookie || name == httpauth.BoundCookie
 	})
 	if len(others) == 0 {
 		w.Header().Del("Set-Cookie")

@@ -74,6 +74,9 @@ func (a *API) presentedDocument(p *verify.Principal, row *session.Row, username 
 	}
 	d.AccessExpiresIn = seconds(p.Expires.Sub(now))
 	d.RefreshIn = seconds(p.IssuedAt.Add(a.Engine.Policy.RefreshIn()).Sub(now))
+	if row.Binding.Kind == session.DBSC {
+		d.RefreshIn = d.AccessExpiresIn // the browser renews by itself
+	}
 	return d
 }
 
@@ -87,6 +90,12 @@ func issuedTokens(issued *session.Issued, scope string) Tokens {
 		AccessToken: issued.Access.Reveal(), TokenType: kind, ExpiresIn: seconds(issued.Expires.Sub(issued.Now)),
 		RefreshToken: issued.Refresh.Reveal(), Scope: scope,
 	}
+}
+
+// deliverNew is [API.deliver] for a session that was just begun.
+func (a *API) deliverNew(w http.ResponseWriter, r *http.Request, issued *session.Issued, username string) error {
+	a.offerBinding(w, r, issued)
+	return a.deliver(w, issued, username)
 }
 
 // deliver answers with the session document and the tokens: in cookies or in

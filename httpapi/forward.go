@@ -21,7 +21,7 @@ const (
 // origin rule of the route has judged it.
 func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	p, err := a.Guard.IdentifyForwarded(r)
-	if err != nil {
+	if err = a.Guard.CheckBoundIf(r, p, err); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -38,7 +38,8 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 // pass on what verify had to say. It never succeeds, since a success would
 // tell the client that the application did what it was asked to.
 func (a *API) refusal(_ http.ResponseWriter, r *http.Request) error {
-	if _, err := a.Guard.IdentifyForwarded(r); err != nil {
+	p, err := a.Guard.IdentifyForwarded(r)
+	if err = a.Guard.CheckBoundIf(r, p, err); err != nil {
 		return err
 	}
 	return errGoodNow

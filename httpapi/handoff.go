@@ -120,7 +120,7 @@ func (a *API) redeem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if isForm {
-		if err := a.setSession(w, &issued); err != nil {
+		if err := a.beginSession(w, r, &issued); err != nil {
 			return err
 		}
 		setCookies(w, used)
@@ -134,7 +134,7 @@ func (a *API) redeem(w http.ResponseWriter, r *http.Request) error {
 		name = "" // the session has begun; its owner gets it all the same
 	}
 	setCookies(w, used)
-	return a.deliver(w, &issued, name)
+	return a.deliverNew(w, r, &issued, name)
 }
 
 // readRedemption reads the code from the body, never from the query: it must

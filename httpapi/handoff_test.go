@@ -379,9 +379,13 @@ func TestWhoIsVouchedFor(t *testing.T) {
 			t.Errorf("%s: a code was given", name)
 		}
 	}
+	// A browser binds what it gets for a code; a program would have to before.
 	bound := newWorld(t, change{rules: func(p *session.Policy) { p.RequireBinding = true }})
-	if _, err := bound.GiveCode(t.Context(), httpapi.Vouch{UserID: bound.ada.ID}, binding); httpapi.ProblemOf(err).Code != "binding_required" {
+	if _, err := bound.GiveCode(t.Context(), httpapi.Vouch{UserID: bound.ada.ID}, binding); err != nil {
 		t.Errorf("with a policy that binds: %v", err)
+	}
+	if _, err := bound.GiveTokens(t.Context(), httpapi.Vouch{UserID: bound.ada.ID, ClientID: "cli"}); httpapi.ProblemOf(err).Code != "binding_required" {
+		t.Errorf("tokens with a policy that binds: %v", err)
 	}
 }
 

@@ -121,6 +121,7 @@ type renewalLimit struct {
 type claim struct {
 	session, witness session.ID
 	transport        session.Transport
+	network          string // of who proves nothing; empty: it does not matter
 }
 
 func newRenewalLimit(perMinute int) (*renewalLimit, error) {
@@ -130,6 +131,15 @@ func newRenewalLimit(perMinute int) (*renewalLimit, error) {
 	return &renewalLimit{perMinute: perMinute, sessions: sessions}, err
 }
 
+// allow counts one renewal, and reports whether it may go on.
+func (l *renewalLimit) allow(named claim, now time.Time) bool {
+	limit, ok := l.sessions.GetIfPresent(named)
+	if !ok {
+		limit, _ = l.sessions.SetIfAbsent(named, rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute))
+	}
+	return limit.AllowN(now, 1)
+}
+
 // limitRenewal returns [errTooMany] if the session of a refresh token renews
 // too often. A minute's worth may come at once.
 func (a *API) limitRenewal(r *http.Request, raw string, witness session.ID, transport session.Transport) error {
@@ -137,13 +147,8 @@ func (a *API) limitRenewal(r *http.Request, raw string, witness session.ID, tran
 	if err != nil {
 		return nil // refused after this one MAC, without a query
 	}
-	named := claim{t.Session, witness, transport}
-	limit, ok := a.renewals.sessions.GetIfPresent(named)
-	if !ok {
-		perMinute := a.renewals.perMinute
-		limit, _ = a.renewals.sessions.SetIfAbsent(named, rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute))
-	}
-	if limit.AllowN(a.Guard.Now(), 1) {
+	named := claim{session: t.Session, witness: witness, transport: transport}
+	if a.renewals.allow(named, a.Guard.Now()) {
 		return nil
 	}
 	a.Engine.Record(session.Event{Type: session.EventRateLimited, Reason: "renewal",

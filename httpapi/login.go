@@ -55,7 +55,7 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.deliver(w, &issued, user.Name)
+	return a.deliverNew(w, r, &issued, user.Name)
 }
 
 type signupRequest struct {
@@ -81,7 +81,7 @@ func (a *API) signup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.deliver(w, &issued, user.Name)
+	return a.deliverNew(w, r, &issued, user.Name)
 }
 
 // admitSignIn judges who made the sign-in. A cookie is only ever set for a

@@ -204,9 +204,9 @@ func TestTheSessionClaimsNoMoreThanTheLogin(t *testing.T) {
 }
 
 // Rows: 110.
-func TestAPolicyThatWantsBindingStartsNothingWithout(t *testing.T) {
+func TestAPolicyThatWantsBindingGivesNoTokensWithout(t *testing.T) {
 	w := newWorld(t, change{rules: func(p *session.Policy) { p.RequireBinding = true }})
-	w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage).want(403, "binding_required")
+	w.do("POST", "/auth/login", loginBody("ada", password, `,"transport":"bearer","client_id":"cli"`), jsonType).want(403, "binding_required")
 	if w.store.written() != 0 {
 		t.Error("a session was made")
 	}

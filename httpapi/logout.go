@@ -40,7 +40,7 @@ func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
 	if err := a.endSessions(r.Context(), held.live, session.ReasonSignOut, from); err != nil {
 		return err
 	}
-	cookies, err := a.emptyCookies()
+	cookies, err := a.emptyCookies(r)
 	if err != nil {
 		return err
 	}

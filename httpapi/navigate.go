@@ -38,6 +38,9 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	a.fail(w, r, err)
+	if unbound, ok := errors.AsType[*httpauth.UnboundError](err); ok && unbound.Soon && r.Method == http.MethodGet {
+		w.Header().Set("Refresh", "2") // the browser may be about it
+	}
 	a.Page(w, r, Describe(err))
 }
 

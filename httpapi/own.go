@@ -46,6 +46,15 @@ func bounded(r *http.Request) (*http.Request, context.CancelFunc) {
 	return r.WithContext(ctx), cancel
 }
 
+// beginSession is [API.setSession] for one that was just begun.
+func (a *API) beginSession(w http.ResponseWriter, r *http.Request, issued *session.Issued) error {
+	if err := a.setSession(w, issued); err != nil {
+		return err
+	}
+	a.offerBinding(w, r, issued)
+	return nil
+}
+
 // setSession writes the cookies of a session that was just begun or renewed.
 func (a *API) setSession(w http.ResponseWriter, issued *session.Issued) error {
 	lines, err := a.tokenCookies(issued)
@@ -72,6 +81,7 @@ func (a *API) Renew(w http.ResponseWriter, r *http.Request, idempotencyKey strin
 	defer cancel()
 	issued, err := a.renew(r, idempotencyKey)
 	if err != nil {
+		_, _, err := a.byDevice(r, err)
 		return err
 	}
 	return a.setSession(w, &issued)
@@ -118,6 +128,11 @@ func (a *API) identifyRecent(r *http.Request) (*verify.Principal, error) {
 	}
 	if err := a.Guard.CheckRecent(r, p, a.RecentLogin); err != nil {
 		return nil, err
+	}
+	if a.DeviceBinding.Requires() {
+		if err := a.Guard.CheckBound(r, p); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }

@@ -62,7 +62,7 @@ func (a *API) ChangePassword(w http.ResponseWriter, r *http.Request, current, ne
 	a.Engine.Record(who)
 	// From here on the client may go, but the sessions of the old password must
 	// not stay for that.
-	if err := a.renounce(context.WithoutCancel(r.Context()), w, &user, &row, from); err != nil {
+	if err := a.renounce(w, r.WithContext(context.WithoutCancel(r.Context())), &user, &row, from); err != nil {
 		return fmt.Errorf("%w: %w", errPasswordChanged, err)
 	}
 	return nil
@@ -87,7 +87,8 @@ func (a *API) changePassword(r *http.Request, who session.Event, current, next a
 
 // renounce ends the sessions of a password that is no more. The one that
 // asked is last, and only when there is another in its place.
-func (a *API) renounce(ctx context.Context, w http.ResponseWriter, user *account.User, row *session.Row, from session.Origin) error {
+func (a *API) renounce(w http.ResponseWriter, r *http.Request, user *account.User, row *session.Row, from session.Origin) error {
+	ctx := r.Context()
 	which := session.Selection{User: row.UserID}
 	if row.Transport == session.Cookie {
 		which.Except = row.ID
@@ -100,7 +101,7 @@ func (a *API) renounce(ctx context.Context, w http.ResponseWriter, user *account
 	}
 	issued, err := a.issue(ctx, user, session.Login{
 		UserID: row.UserID, ClientID: row.ClientID, Audience: row.Audience, Scope: row.Scope, Methods: []string{"pwd"},
-		Transport: row.Transport, Remembered: row.Remembered, Binding: row.Binding, Origin: from,
+		Transport: row.Transport, Remembered: row.Remembered, Origin: from, // its browser binds it anew
 	})
 	if err != nil {
 		return err
@@ -109,5 +110,5 @@ func (a *API) renounce(ctx context.Context, w http.ResponseWriter, user *account
 		a.abandon(ctx, issued.Row.ID, from)
 		return err
 	}
-	return a.setSession(w, &issued)
+	return a.beginSession(w, r, &issued)
 }

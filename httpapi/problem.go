@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/pawlauth/pawl/account"
+	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/service"
@@ -82,8 +83,9 @@ var outcomes = []outcome{
 	// Before its cause, since it is too late to try again.
 	{errPasswordChanged, 500, "password_changed", "The password is changed, but other sessions may go on. Sign in with the new one and end them.", "", ""},
 
-	{session.ErrRefused, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
+	// Before all other refusals, which it is one of.
 	{session.ErrBindingRequired, 403, "binding_required", "A session must be bound to a key of the device.", "", "invalid_request"},
+	{session.ErrRefused, 401, "login_required", loginRequired, "invalid_token", "invalid_grant"},
 	{session.ErrBusy, 503, "busy", "Too many renewals are waiting. Try again.", "", "temporarily_unavailable"},
 	{session.ErrUnavailable, 503, "unavailable", "The service cannot answer now. Try again.", "", "temporarily_unavailable"},
 
@@ -131,6 +133,12 @@ var outcomes = []outcome{
 	{dpop.ErrFull, 503, "busy", "Too many proofs are in use. Try again.", "", "temporarily_unavailable"},
 	{httpauth.ErrTwoCredentials, 400, "two_credentials", "Send either the cookie or one Authorization header.", "invalid_request", ""},
 	{httpauth.ErrAuthorization, 400, "malformed_authorization", "Send \"Authorization: Bearer\", or DPoP, and the token.", "invalid_request", ""},
+
+	{httpauth.ErrUnbound, 403, "binding_required", "A session must be bound to a key of the device.", "", "access_denied"},
+	{errProof, 401, "login_required", loginRequired, "invalid_token", ""},
+	{errChallenge, 403, "challenge", "Answer the challenge by a proof of the device.", "", ""},
+	{errProofRate, 503, "busy", "This session renews too often. Wait, and try again.", "", ""},
+	{errSkipped, 503, "unavailable", "The browser could not renew the session. Try again.", "", ""},
 
 	{errNotFound, 404, "not_found", "There is nothing here.", "", ""},
 	{errNoSession, 404, "not_found", "There is no such session.", "", ""},
@@ -255,7 +263,7 @@ func (a *API) refuseOAuth(w http.ResponseWriter, r *http.Request, err error) {
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) *outcome {
 	a.harden(w, r)
 	withdrawCookies(w)
-	for _, name := range []string{"Clear-Site-Data", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
+	for _, name := range []string{"Clear-Site-Data", dbsc.RegistrationHeader, "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
 		w.Header().Del(name)
 	}
 	o := outcomeOf(err)

@@ -16,7 +16,11 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	}
 	issued, err := a.renew(r, key)
 	if err != nil {
-		return err
+		p, row, err := a.byDevice(r, err)
+		if err != nil {
+			return err
+		}
+		return a.present(w, r, p, row)
 	}
 	// The session has turned. That the name cannot be read now is no reason to
 	// keep the tokens from their owner.

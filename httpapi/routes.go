@@ -66,6 +66,8 @@ func (a *API) table() map[string]*route {
 	for _, rt := range []route{
 		{post, p + "/login", jsonBody, bySignIn, clients, problem, (*API).login},
 		{post, p + "/refresh", "", always, private, problem, (*API).refresh},
+		{post, a.registerPath(), "", always, private, problem, (*API).register},
+		{post, a.devicePath(), "", always, private, problem, (*API).renewDevice},
 		{post, p + "/logout", "", always, private, problem, (*API).logout},
 		{get, p + "/session", "", reads, private, problem, (*API).session},
 		{get, p + "/sessions", "", reads, private, problem, (*API).sessions},

@@ -27,11 +27,16 @@ func (a *API) session(w http.ResponseWriter, r *http.Request) error {
 	if row.Ended() {
 		return verify.ErrRevoked // the feed will say so in a moment
 	}
+	return a.present(w, r, p, &row)
+}
+
+// present answers with the document of whoever presents an access token.
+func (a *API) present(w http.ResponseWriter, r *http.Request, p *verify.Principal, row *session.Row) error {
 	name, err := a.userName(r.Context(), p.UserID)
 	if err != nil {
 		return err
 	}
-	d := a.presentedDocument(p, &row, name)
+	d := a.presentedDocument(p, row, name)
 	body, err := json.Marshal(&d)
 	if err != nil {
 		return err

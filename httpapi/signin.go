@@ -55,7 +55,7 @@ func (a *API) SignIn(w http.ResponseWriter, r *http.Request, c Credentials) (acc
 	defer cancel()
 	issued, user, err := a.signIn(r, c, a.webLogin(), nil)
 	if err == nil {
-		err = a.setSession(w, &issued)
+		err = a.beginSession(w, r, &issued)
 	}
 	if err != nil {
 		return account.User{}, err
@@ -75,7 +75,7 @@ func (a *API) SignUp(w http.ResponseWriter, r *http.Request, c Credentials) (acc
 	defer cancel()
 	issued, user, err := a.signUp(r, c)
 	if err == nil {
-		err = a.setSession(w, &issued)
+		err = a.beginSession(w, r, &issued)
 	}
 	if err != nil {
 		return account.User{}, err
@@ -121,7 +121,7 @@ func (a *API) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err != nil {
 		return err
 	}
-	return a.setSession(w, &issued)
+	return a.beginSession(w, r, &issued)
 }
 
 // webLogin is the part of a login that is the same for every cookie session.

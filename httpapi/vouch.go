@@ -85,9 +85,6 @@ func (a *API) GiveTokens(ctx context.Context, v Vouch) (Tokens, error) {
 // [service.CodeLife], for a cookie session. The error, if any, is for
 // [Describe] or [ProblemOf].
 func (a *API) GiveCode(ctx context.Context, v Vouch, binding service.Hash) (token.Secret, error) {
-	if a.Engine.Policy.RequireBinding {
-		return "", session.ErrBindingRequired
-	}
 	client, err := a.signInClient(session.Cookie, v.ClientID)
 	if err != nil {
 		return "", err

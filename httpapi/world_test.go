@@ -18,6 +18,7 @@ import (
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/account/accounttest"
+	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
@@ -91,6 +92,7 @@ func newWorld(t testing.TB, changes ...change) *world {
 	options := httpapi.Options{
 		Keys: w.ring, Services: svc.New(w.services), Audience: "app", Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 		Web:     httpapi.Client{Scope: "read"},
+		DBSC:    w.devices(master),
 		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{spa}}},
 	}
 	options.Accounts = w.accounts
@@ -133,6 +135,12 @@ func (w *world) addUsers() {
 	w.must(err)
 	w.bob, err = w.accounts.Add(context.Background(), "bob", account.NewPassword(password))
 	w.must(err)
+}
+
+func (w *world) devices(master *keyring.Master) *dbsc.Issuer {
+	issuer, err := dbsc.NewIssuer(master.DBSCKeys())
+	w.must(err)
+	return issuer
 }
 
 // ends are what the node of a world refuses.

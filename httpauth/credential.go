@@ -17,6 +17,9 @@ const (
 	// RefreshCookie holds the refresh token. It goes to the endpoints below
 	// the prefix only, which is why it cannot have the stronger prefix.
 	RefreshCookie = "__Secure-pawl-refresh"
+	// BoundCookie is no credential: the browser of a session that is bound to its
+	// device renews when it is missing. Chromium refuses the stronger prefix here.
+	BoundCookie = "__Host-pawl-bound"
 	// HandoffCookie is no credential: it says which browser a code was made for
 	// with which a sign-in ends that another program carries out.
 	HandoffCookie = "__Host-Http-pawl-handoff"

@@ -28,6 +28,9 @@ type Options struct {
 	// RequireCSRFToken wants a CSRF token besides with every use of a session
 	// that may change something; see [Guard.CheckUse].
 	RequireCSRFToken bool
+	// RequireBound lets only sessions through [Guard.Protect] that are bound to a
+	// key; see [Guard.CheckBound].
+	RequireBound bool
 	// DPoP judges the proofs of tokens that are bound to a key (RFC 9449). Nil:
 	// no such token is accepted.
 	DPoP *dpop.Verifier
@@ -74,7 +77,7 @@ func (g *Guard) Protect(next http.Handler, refuse Refuse) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		g.OfferNonce(w, r)
 		principal, err := g.Authenticate(r)
-		if err != nil {
+		if err = g.CheckBoundIf(r, principal, err); err != nil {
 			refuse(w, r, err)
 			return
 		}
@@ -134,6 +137,7 @@ func (g *Guard) identify(r *http.Request, forwarded bool) (*verify.Principal, er
 	p, err := g.Verifier.Verify(c.Token, now)
 	if err != nil {
 		g.recordUseAfterEnd(r, c.Token, err)
+		g.recordSkipped(r, c.Token, err)
 		return nil, err
 	}
 	switch {

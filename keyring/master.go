@@ -29,6 +29,7 @@ const (
 	labelSeal      = "pawl/1 signing key at rest"
 	labelCSRF      = "pawl/1 CSRF token"
 	labelPseudonym = "pawl/1 session pseudonym"
+	labelDBSC      = "pawl/1 DBSC challenge"
 	labelAttempts  = "pawl/1 sign-in attempts"
 
 	labelIssuerNonce   = "pawl/1 DPoP nonce, issuer"
@@ -148,6 +149,16 @@ func (m *Master) under(label string) [][32]byte {
 	out := make([][32]byte, len(m.keys))
 	for i := range m.keys {
 		out[i] = m.keys[i].derive(label)
+	}
+	return out
+}
+
+// DBSCKeys returns the keys of what browsers are given to prove a device by,
+// the current one first.
+func (m *Master) DBSCKeys() [][32]byte {
+	out := make([][32]byte, len(m.keys))
+	for i := range m.keys {
+		out[i] = m.keys[i].derive(labelDBSC)
 	}
 	return out
 }

@@ -49,6 +49,7 @@ type Config struct {
 	OpsTLSKey      string
 	MinPassword    int    // characters of a new password; 0: by the policy
 	MaxSessions    int    // live sessions of a user
+	DeviceBinding  string // "off", "offer", "require" or "require-all"; empty: as the policy says
 	CSRFToken      bool   // wanted besides the proof of origin
 	CSPReports     string // where browsers report to
 
@@ -81,9 +82,6 @@ func (c Config) Plan() (Plan, error) {
 		c = c.forDevelopment()
 	}
 	p := Plan{listen: c.Listen, opsListen: c.OpsListen, dev: c.Dev, logFormat: c.LogFormat}
-	if c.Policy.RequireBinding {
-		fault("policy %q requires sessions bound to a device, which this server does not offer", c.Policy.Name)
-	}
 	proxies, err := prefixes(c.TrustedProxies)
 	if err != nil {
 		faults = append(faults, err)
@@ -139,7 +137,7 @@ func (c Config) Plan() (Plan, error) {
 		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
-		RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
+		DeviceBinding: httpapi.DeviceBinding(c.DeviceBinding), RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,
 		Stale: c.Stale, DangerouslyAcceptStale: c.DangerouslyAcceptStale, KeepEvents: c.KeepEvents,
 		SignInPage: c.SignInPage, SignInHandoff: c.SignInPage != "", DangerouslyPlainServices: c.DangerouslyPlainServices,
 	}

@@ -107,7 +107,7 @@ var ErrBindingRequired = errors.New("session: the policy requires a session that
 // anything is signed: if Start fails after that, the session is an orphan
 // that nobody has a token of.
 func (e *Engine) Start(ctx context.Context, l Login) (Issued, error) {
-	if e.Policy.RequireBinding && l.Binding.Kind == Unbound {
+	if e.Policy.RequireBinding && l.Binding.Kind == Unbound && l.Transport != Cookie {
 		return Issued{}, ErrBindingRequired
 	}
 	if l.UserID == "" || l.ClientID == "" || l.Audience == "" || l.Transport != Cookie && l.Transport != Bearer {

@@ -30,6 +30,7 @@ type serveFlags struct {
 	AllowSignup              bool          `env:"PAWL_ALLOW_SIGNUP" help:"Let everybody make an account."`
 	MinPassword              int           `placeholder:"N" env:"PAWL_MIN_PASSWORD" help:"Characters that a new password must have, 8 to 64 (8; 15 with a policy of NIST's)."`
 	MaxSessions              int           `placeholder:"N" env:"PAWL_MAX_SESSIONS" help:"Live sessions of one user; a login beyond them ends the oldest (100)."`
+	DeviceBinding            string        `placeholder:"HOW" env:"PAWL_DEVICE_BINDING" help:"Bind sessions to devices where browsers can: off, offer, require or require-all (offer; require with aal3)."`
 	CSRFToken                bool          `name:"require-csrf-token" env:"PAWL_REQUIRE_CSRF_TOKEN" help:"Want the CSRF token besides the proof of origin; policies of NIST's do."`
 	CSPReports               string        `name:"csp-reports" placeholder:"URL" env:"PAWL_CSP_REPORTS" help:"Where browsers report violations of the pages' content policy."`
 	Home                     string        `default:"/" placeholder:"PATH" env:"PAWL_HOME" help:"Where a sign-in leads that was on the way nowhere."`
@@ -50,7 +51,7 @@ func (f serveFlags) config() (server.Config, error) {
 		Dev: f.Dev, Place: f.place(), Listen: f.Listen, OpsListen: f.OpsListen,
 		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
-		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, Places: f.Places, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
+		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, Places: f.Places, DeviceBinding: f.DeviceBinding, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
 		Stale: f.Stale, DangerouslyAcceptStale: f.DangerouslyAcceptStale, KeepEvents: f.KeepEvents,
 		SignInPage: f.SignInPage, OpsTLSCert: f.OpsTLSCert, OpsTLSKey: f.OpsTLSKey, DangerouslyPlainServices: f.DangerouslyPlainServices,
 		BrandName: f.BrandName, BrandLogo: f.BrandLogo, BrandColour: f.BrandColour,

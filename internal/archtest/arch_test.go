@@ -18,7 +18,7 @@ var ladder = []string{
 	"docs", "browser",
 	"token", "keyring", "keyring/keyringtest", "verify",
 	"session", "session/memstore", "session/storetest", "session/explore",
-	"dpop", "dpop/client",
+	"dpop", "dpop/client", "dbsc", "dbsc/dbsctest",
 	"account", "account/accounttest",
 	"service", "service/servicetest",
 	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "lab", "cmd/pawl",
@@ -27,7 +27,7 @@ var ladder = []string{
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
-var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore", "service", "dpop"}
+var core = []string{"token", "keyring", "verify", "session", "session/memstore", "session/explore", "service", "dpop", "dbsc"}
 
 func TestImportsFollowTheLadder(t *testing.T) {
 	for _, f := range tree(t) {
