@@ -83,7 +83,7 @@ type Attack struct {
 // Attacks returns all attacks, in the order of the table.
 func Attacks() []Attack {
 	var all []Attack
-	for _, family := range [][]Attack{scriptAttacks, crossSiteAttacks, forgeAttacks, theftAttacks, leakAttacks} {
+	for _, family := range [][]Attack{scriptAttacks, crossSiteAttacks, siblingAttacks, forgeAttacks, theftAttacks, leakAttacks} {
 		all = append(all, family...)
 	}
 	return all

@@ -45,6 +45,10 @@ type bank struct {
 	// permissive has it answer other origins as people do who want the errors of
 	// CORS to go away. An attack sets it.
 	permissive bool
+	// crossSite says that pages of other sites call the bank on purpose, so that a
+	// cookie that says nothing of SameSite must say None for them to work. An
+	// attack sets it before anybody signs in.
+	crossSite bool
 	// cached is what a cache before the bank has kept, by address; nil: there is
 	// none. An attack sets it before it matters.
 	cached map[string][]byte
@@ -116,6 +120,8 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.statement(w, r)
 	case "GET /api/me":
 		b.tellMe(w, r)
+	case "GET /ws":
+		b.listen(w, r)
 	case "POST /transfer", "GET /pay":
 		b.pay(w, r)
 	default: // every address is the application's, as single-page ones have it
@@ -129,7 +135,7 @@ func (b *bank) home(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	board := b.board
 	b.mu.Unlock()
-	content := map[string]any{"Name": b.who(r), "Form": b.form, "Board": template.HTML(board)}
+	content := map[string]any{"Name": b.who(r), "Form": b.form, "Board": template.HTML(board), "To": r.URL.Query().Get("to")}
 	if b.embedded != nil {
 		if v, ok := b.embedded(r); ok {
 			content["Embedded"] = v

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -37,16 +38,21 @@ func findBrowser(path string) (string, error) {
 // A browser is one process of Chromium with one profile, the owner's. It finds
 // the hosts of the lab, and no others; it takes their certificates by the key
 // that they share, so that no authority has to be installed anywhere. Third
-// parties get cookies in it, as in every Chromium that nobody has told
-// otherwise.
+// parties get cookies in it, as in a Chrome that nobody has told otherwise:
+// Debian's Chromium gives them none, and would stop by itself what a bank must.
 type browser struct {
 	ctx   context.Context
 	close func()
 }
 
 func startBrowser(ctx context.Context, path string, n *internet) (*browser, error) {
+	profile, err := newProfile()
+	if err != nil {
+		return nil, err
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
+		chromedp.UserDataDir(profile),
 		chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.WindowSize(800, 600),
 		chromedp.Flag("disable-component-update", true),
@@ -63,9 +69,27 @@ func startBrowser(ctx context.Context, path string, n *internet) (*browser, erro
 	if err := chromedp.Do(tabs); err != nil {
 		cancel()
 		stop()
+		os.RemoveAll(profile)
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	return &browser{tabs, func() { cancel(); stop() }}, nil
+	return &browser{tabs, func() { cancel(); stop(); os.RemoveAll(profile) }}, nil
+}
+
+// newProfile makes the folder of a profile in which third parties get cookies.
+func newProfile() (string, error) {
+	profile, err := os.MkdirTemp("", "pawl-lab-browser-")
+	if err != nil {
+		return "", fmt.Errorf("profile of the browser: %w", err)
+	}
+	const preferences = `{"profile":{"cookie_controls_mode":0,"block_third_party_cookies":false}}`
+	if err = os.Mkdir(filepath.Join(profile, "Default"), 0o700); err == nil {
+		err = os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(preferences), 0o600)
+	}
+	if err != nil {
+		os.RemoveAll(profile)
+		return "", fmt.Errorf("profile of the browser: %w", err)
+	}
+	return profile, nil
 }
 
 // A tab is a tab of the owner's browser.
