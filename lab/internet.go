@@ -33,12 +33,14 @@ type internet struct {
 	server   *http.Server
 	listener net.Listener
 
+	pawlData func() (seed, error) // made when it is first needed
+
 	mu    sync.Mutex
 	hosts map[string]http.Handler     // guarded by mu
 	certs map[string]*tls.Certificate // guarded by mu
 }
 
-// A longest is how long any one thing in the lab may take.
+// longest is how long any one thing in the lab may take.
 const longest = 20 * time.Second
 
 func newInternet() (*internet, error) {
@@ -46,7 +48,8 @@ func newInternet() (*internet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of the test authority: %w", err)
 	}
-	n := &internet{key: key, hosts: make(map[string]http.Handler), certs: make(map[string]*tls.Certificate), roots: x509.NewCertPool()}
+	n := &internet{key: key, hosts: make(map[string]http.Handler), certs: make(map[string]*tls.Certificate), roots: x509.NewCertPool(),
+		pawlData: sync.OnceValues(newSeed)}
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("key of the test authority: %w", err)

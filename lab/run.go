@@ -132,8 +132,8 @@ func try(ctx context.Context, n *internet, b *browser, w Way, a Attack, number i
 			}
 			cell.Fault = stopped.err
 		}
-		cell.Seen = s.steps
 		cell.Fault = errors.Join(cell.Fault, s.close())
+		cell.Seen = s.seen()
 	}()
 	cell.Outcome = a.run(s)
 	return cell

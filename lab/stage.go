@@ -119,6 +119,13 @@ func (s *stage) picture(png []byte) {
 	}
 }
 
+// seen returns the steps so far.
+func (s *stage) seen() []Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.steps)
+}
+
 // cut is how much of a body is kept, in bytes; noise is what nobody wants to
 // see.
 const cut = 600
@@ -130,7 +137,7 @@ func noise(path string) bool {
 // recorded has a host keep what was said in the step.
 func (s *stage) recorded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if noise(r.URL.Path) || r.Header.Get("Upgrade") != "" {
+		if noise(r.URL.Path) {
 			h.ServeHTTP(w, r)
 			return
 		}

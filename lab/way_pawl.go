@@ -1,12 +1,14 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/pawlauth/pawl"
 	"github.com/pawlauth/pawl/account"
@@ -38,29 +40,29 @@ type pawlBank struct {
 	past      *past
 }
 
-// newPawlBank opens a Pawl with the policy "default".
+// newPawlBank opens a Pawl with the policy "default" on data that has both
+// customers in it.
 func newPawlBank(s *stage, o pawl.Options) (*pawlBank, error) {
+	seed, err := s.net.pawlData()
+	if err != nil {
+		return nil, err
+	}
 	directory, err := os.MkdirTemp("", "pawl-lab-")
 	if err != nil {
 		return nil, fmt.Errorf("data of Pawl: %w", err)
 	}
+	b := &pawlBank{bank: s.bank, directory: directory, names: seed.names, routes: http.NewServeMux()}
+	for name, content := range seed.files {
+		if err := os.WriteFile(filepath.Join(directory, name), content, 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("data of Pawl: %w", err), os.RemoveAll(directory))
+		}
+	}
 	o.Data, o.Origins, o.Log = directory, []string{s.app}, slog.New(slog.DiscardHandler)
-	b := &pawlBank{bank: s.bank, directory: directory, names: make(map[string]string), routes: http.NewServeMux()}
 	if b.pawl, err = pawl.Open(s.ctx, o); err != nil {
-		os.RemoveAll(directory)
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(directory))
 	}
 	if b.past, err = b.openPast(s.ctx); err != nil {
-		b.Close()
-		return nil, err
-	}
-	for _, name := range []string{ada, mallory} {
-		user, err := b.pawl.Accounts().Add(s.ctx, name, account.NewPassword(password))
-		if err != nil {
-			b.Close()
-			return nil, err
-		}
-		b.names[user.ID] = name
+		return nil, errors.Join(err, b.Close())
 	}
 	b.subject = func(name string) string {
 		for id, known := range b.names {
@@ -80,6 +82,48 @@ func newPawlBank(s *stage, o pawl.Options) (*pawlBank, error) {
 	b.routes.Handle("/auth/", b.pawl.Handler())
 	b.routes.Handle("/.well-known/", b.pawl.Handler())
 	return b, nil
+}
+
+// A seed is the data of a Pawl with both customers in it, of which each cell
+// gets a copy: hashing their passwords takes time on purpose.
+type seed struct {
+	files map[string][]byte
+	names map[string]string // of customers, by id
+}
+
+func newSeed() (out seed, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	directory, err := os.MkdirTemp("", "pawl-lab-")
+	if err != nil {
+		return seed{}, fmt.Errorf("data of Pawl: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	p, err := pawl.Open(ctx, pawl.Options{Data: directory, Origins: []string{"https://app.bank.test"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return seed{}, err
+	}
+	out = seed{make(map[string][]byte), make(map[string]string)}
+	for _, name := range []string{ada, mallory} {
+		user, err := p.Accounts().Add(ctx, name, account.NewPassword(password))
+		if err != nil {
+			return seed{}, errors.Join(err, p.Close())
+		}
+		out.names[user.ID] = name
+	}
+	if err := p.Close(); err != nil {
+		return seed{}, err
+	}
+	files, err := os.ReadDir(directory)
+	if err != nil {
+		return seed{}, fmt.Errorf("data of Pawl: %w", err)
+	}
+	for _, f := range files {
+		if out.files[f.Name()], err = os.ReadFile(filepath.Join(directory, f.Name())); err != nil {
+			return seed{}, fmt.Errorf("data of Pawl: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // ServeHTTP implements [build].
