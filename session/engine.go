@@ -245,7 +245,8 @@ func liveNewestFirst(rows []Row, now time.Time) []Row {
 }
 
 // End ends the sessions that the selection names. What it ends is refused by
-// this node when it returns, and by the others when they next read the feed.
+// this node when it returns, and by the others when they next read the feed. If
+// it fails, some may have ended: those that it returns, and perhaps others.
 func (e *Engine) End(ctx context.Context, which Selection, reason Reason, actor string, from Origin) ([]Ended, error) {
 	if !which.Valid() {
 		return nil, errors.New("session: a selection names one session or one user")
@@ -253,13 +254,13 @@ func (e *Engine) End(ctx context.Context, which Selection, reason Reason, actor 
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	ended, err := e.Store.End(ctx, which, reason)
-	if err != nil {
-		return nil, fmt.Errorf("%w: end: %w", ErrUnavailable, err)
-	}
 	for _, s := range ended {
 		e.Ends.Add(s.Session)
 		e.Record(Event{Type: EventEnded, Reason: string(reason), UserID: s.UserID,
 			Session: e.Pseudonym(s.Session), Actor: actor, Origin: from})
+	}
+	if err != nil {
+		return ended, fmt.Errorf("%w: end: %w", ErrUnavailable, err)
 	}
 	return ended, nil
 }

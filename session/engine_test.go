@@ -285,6 +285,30 @@ func TestEndRefusesEveryTokenAndTellsEverybody(t *testing.T) {
 	}
 }
 
+// A stepwise is a store that fails after it has ended the first sessions of a
+// user.
+type stepwise struct{ session.Store }
+
+func (s stepwise) End(ctx context.Context, which session.Selection, reason session.Reason) ([]session.Ended, error) {
+	ended, err := s.Store.End(ctx, which, reason)
+	return ended, errors.Join(err, errBroken)
+}
+
+// What ended although the store failed afterwards is refused, and told of.
+func TestEndThatFailsHalfwayRefusesWhatHasEnded(t *testing.T) {
+	w := newWorld(t, nil)
+	held := w.login(nil)
+	e := w.node(stepwise{w.store}, nil)
+	w.journal.Take()
+	ended, err := e.End(t.Context(), session.Selection{User: "u_alice"}, session.ReasonDisabled, "operator", session.Origin{})
+	if !errors.Is(err, session.ErrUnavailable) || len(ended) != 1 || !slices.Equal(w.ended, []session.ID{held.Row.ID}) {
+		t.Errorf("End: %v, %v; the node refuses %v", ended, err, w.ended)
+	}
+	if told := w.journal.Take(); len(told) != 1 || told[0].Type != session.EventEnded {
+		t.Errorf("told of %v", told)
+	}
+}
+
 func TestEndRefusesASelectionOfNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	held := w.login(nil)

@@ -67,8 +67,9 @@ type Ratchet interface {
 type Directory interface {
 	// End ends every session that the selection names and that has not ended:
 	// the time is stamped, the reason kept, the salt erased and the session
-	// added to the feed of ended ones, all at once. It returns the sessions that
-	// this call ended. Ending none is no error.
+	// added to the feed of ended ones, each session all at once. Those of a user
+	// may end in steps. It returns the sessions that this call ended, also with
+	// an error. Ending none is no error.
 	End(ctx context.Context, which Selection, reason Reason) ([]Ended, error)
 
 	// EndEveryone sets the epoch, in one small write: from when it returns,
