@@ -19,7 +19,7 @@ var readableCookie = Way{
 // sessionID: what came in the box for twenty years.
 var sessionID = Way{
 	Name: "session-id", Title: "session id, HttpOnly",
-	About: "Every visitor gets a random id in a cookie, HttpOnly and Secure and no more; the server notes who has signed in under it, and forgets it when he signs out. " +
+	About: "Every visitor gets a random id in a cookie, HttpOnly and Secure and no more (SameSite=None where the bank's pages are on several sites); the server notes who has signed in under it, and forgets it when he signs out. " +
 		"The id stays the same when somebody signs in, as with express-session unless one calls regenerate.",
 	build: func(s *stage) (build, error) { return newSessionBank(s), nil },
 }
@@ -153,7 +153,11 @@ func (b *sessionBank) id(w http.ResponseWriter, r *http.Request) string {
 	if _, known := b.sessions[id]; !known {
 		id = rand.Text()
 		b.sessions[id] = ""
-		http.SetCookie(w, &http.Cookie{Name: "sid", Value: id, Path: "/", HttpOnly: true, Secure: true})
+		c := &http.Cookie{Name: "sid", Value: id, Path: "/", HttpOnly: true, Secure: true}
+		if b.crossSite {
+			c.SameSite = http.SameSiteNoneMode
+		}
+		http.SetCookie(w, c)
 	}
 	return id
 }
