@@ -41,6 +41,7 @@ const clientPage = `<!DOCTYPE html><html lang="en"><head><title>Client</title><l
 		heard.push(change);
 		if (change === "signed-out" || change === "ended") shown.textContent = "";
 	});
+	if (window.parent !== window) parent.postMessage((await auth.session())?.user.username ?? "nobody", "*");
 	window.ask = async (init) => {
 		const answer = await auth.fetch("/api/echo", init);
 		return { status: answer.status, body: await answer.text() };
@@ -161,9 +162,24 @@ func (b *tab) client() *tab {
 // newClient opens the page in a profile of its own, and signs a user in there.
 func (s *clientSite) newClient(t *testing.T, in *browser) *tab {
 	t.Helper()
+	return s.newClientOf(t, in, "ada")
+}
+
+func (s *clientSite) newClientOf(t *testing.T, in *browser, name string) *tab {
+	t.Helper()
 	b := s.newTab(t, in).client()
-	b.login("ada", false)
+	b.login(name, false)
 	return b
+}
+
+// idOf is the id of a user.
+func (s *clientSite) idOf(name string) string {
+	s.t.Helper()
+	user, err := s.pawl.Accounts().ByName(s.t.Context(), name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(user.ID)
 }
 
 // login signs a user in by a form of the page's own.
