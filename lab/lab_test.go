@@ -44,7 +44,7 @@ func run(t *testing.T, o lab.Options) *lab.Results {
 // too, so that an attack that has stopped working is noticed before it flatters
 // anybody.
 //
-// Rows: 41, 68, 69, 70, 106, 151, A1, A2, A3, A4, A5, A10, A11, A12, A13, A15, A19, A27, A29, A31, A33, A37, A43, A46, A47, A48, A49, A50, A60, A91, A92
+// Rows: A1, A2, A3, A5, A11, A12, A13, A19, A27, A29, A31, A33, A37, A43, A46, A47, A48, A49, A50, A91, A92
 func TestEveryCellIsAsPublished(t *testing.T) {
 	began := time.Now()
 	results := run(t, lab.Options{})
