@@ -196,7 +196,7 @@ func (s *stage) speaksFrom(origin string) Outcome {
 	s.did("The owner opens a page of %s, whose script opens a WebSocket to the bank.", origin)
 	tab.visit(s.page(origin, "<p>Look at these kittens.</p>"))
 	eval[string](tab, scriptf(`new Promise((done) => {
-		const socket = new WebSocket("wss://%s/ws"), tell = (what) => { document.body.append(what); done(what); };
+		const socket = new WebSocket("wss://%s/ws"), tell = (what) => { socket.onclose = socket.onerror = null; document.body.append(what); done(what); };
 		socket.onopen = () => socket.send("mallory");
 		socket.onmessage = (event) => tell("The bank said: " + event.data);
 		socket.onclose = socket.onerror = () => tell("The bank has hung up.");

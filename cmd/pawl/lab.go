@@ -39,7 +39,11 @@ func (c *labCmd) Run(ctx context.Context, s *streams) error {
 		return wrong
 	}
 	if c.Report != "" {
-		if wrong := os.WriteFile(c.Report, results.Report(), 0o600); wrong != nil {
+		page, wrong := results.Report()
+		if wrong != nil {
+			return wrong
+		}
+		if wrong := os.WriteFile(c.Report, page, 0o600); wrong != nil {
 			return wrong
 		}
 		fmt.Fprintf(s.out, "\n%s shows what was done and what was seen.\n", c.Report)
