@@ -21,6 +21,7 @@ import (
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/server/devapp"
 	"github.com/pawlauth/pawl/session"
+	"github.com/pawlauth/pawl/sqlstore/postgres"
 )
 
 // A Config is everything the server can be told, as it was told. [Config.Plan]
@@ -245,7 +246,7 @@ func (c Config) Check(_ context.Context, log *slog.Logger) error {
 		return err
 	}
 	o := &p.options
-	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "store", storeKind(o.Store), "policy", o.Policy.Name,
+	log.Info("the configuration is good", "origins", o.Origins, "prefix", o.Prefix, "data", o.Data, "store", storeName(o.Store), "policy", o.Policy.Name,
 		"access_ttl", o.Policy.AccessTTL, "turn_interval", o.Policy.TurnInterval, "settle", o.Policy.Settle,
 		"race_window", o.Policy.RaceWindow, "idle", o.Policy.IdleLimit, "absolute", o.Policy.AbsoluteLimit,
 		"algorithm", o.Keys.Algorithm, "trusted_proxies", o.TrustedProxies,
@@ -256,12 +257,12 @@ func (c Config) Check(_ context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// storeKind does not tell the URL of a store: a password may be in it.
-func storeKind(url string) string {
+// storeName tells where a store is. A password may be in its URL.
+func storeName(url string) string {
 	if url == "" {
 		return "file"
 	}
-	return "postgres"
+	return "postgres " + postgres.Options{URL: url}.Name()
 }
 
 func stale(o *pawl.Options) string {

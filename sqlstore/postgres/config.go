@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -175,11 +176,17 @@ func withSetting(text, name, value string) string {
 	return u.String()
 }
 
-// name is what an error may say of the database: where it is, not who opens it.
-func (o Options) name() string {
+// Name says where the database is, and not who opens it: "host:port/database",
+// with the hosts that are tried after the first. Without a usable URL it is
+// "postgres".
+func (o Options) Name() string {
 	c, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
 		return "postgres"
 	}
-	return net.JoinHostPort(c.ConnConfig.Host, strconv.Itoa(int(c.ConnConfig.Port))) + "/" + c.ConnConfig.Database
+	hosts := []string{net.JoinHostPort(c.ConnConfig.Host, strconv.Itoa(int(c.ConnConfig.Port)))}
+	for _, f := range c.ConnConfig.Fallbacks { // one host is there once with TLS and once without
+		hosts = append(hosts, net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))))
+	}
+	return strings.Join(slices.Compact(hosts), ",") + "/" + c.ConnConfig.Database
 }

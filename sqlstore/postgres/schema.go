@@ -63,12 +63,12 @@ func Version(ctx context.Context, o Options) (have, newest int64, err error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
-		return 0, schemaVersion, fmt.Errorf("open database %s: %w", o.name(), tidy(err))
+		return 0, schemaVersion, fmt.Errorf("open database %s: %w", o.Name(), tidy(err))
 	}
 	defer conn.Close(ctx)
 	have, err = versionOf(func(query string, to ...any) error { return conn.QueryRow(ctx, query).Scan(to...) })
 	if err != nil {
-		return have, schemaVersion, fmt.Errorf("read the schema of %s: %w", o.name(), tidy(err))
+		return have, schemaVersion, fmt.Errorf("read the schema of %s: %w", o.Name(), tidy(err))
 	}
 	return have, schemaVersion, nil
 }
@@ -83,7 +83,7 @@ func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
 		return 0, 0, err
 	}
 	if from, err = migrate(ctx, o, sub); err != nil {
-		return from, from, fmt.Errorf("upgrade the schema of %s: %w", o.name(), err)
+		return from, from, fmt.Errorf("upgrade the schema of %s: %w", o.Name(), err)
 	}
 	return from, schemaVersion, nil
 }

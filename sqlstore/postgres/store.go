@@ -75,7 +75,7 @@ func open(ctx context.Context, o Options, check func(context.Context, *Store) er
 	}
 	if err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("open database %s: %w", o.name(), err)
+		return nil, fmt.Errorf("open database %s: %w", o.Name(), err)
 	}
 	return s, nil
 }
