@@ -36,6 +36,7 @@ type Config struct {
 	Prefix         string
 	RenewalRate    int      // renewals of one session a minute
 	BearerClients  []string // "ID" or "ID=ORIGIN,ORIGIN"
+	RequireDPoP    bool     // of those clients
 	TLSCert        string   // file, with TLSKey; empty: plain HTTP behind a proxy
 	TLSKey         string
 	LogFormat      string // "text" or "json"
@@ -135,7 +136,7 @@ func (c Config) Plan() (Plan, error) {
 	p.options = pawl.Options{
 		Data: c.Place.Directory, MasterKeyFile: c.Place.MasterKeyFile, Store: c.Place.Store,
 		StoreSharded: c.Place.StoreSharded, DangerouslyPlainStore: c.Place.DangerouslyPlainStore, Origins: c.Origins, Prefix: c.Prefix, Policy: c.Policy,
-		Keys: c.Keys, Clients: clients, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
+		Keys: c.Keys, Clients: clients, RequireDPoP: c.RequireDPoP, TrustedProxies: proxies, RenewalRate: c.RenewalRate,
 		AllowSignup: c.AllowSignup, Brand: pawl.Brand{Name: c.BrandName, Logo: logo, Colour: c.BrandColour},
 		Home: c.Home, MinPassword: c.MinPassword, MaxSessions: c.MaxSessions,
 		DeviceBinding: httpapi.DeviceBinding(c.DeviceBinding), RequireCSRFToken: c.CSRFToken, CSPReports: c.CSPReports,

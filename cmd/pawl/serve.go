@@ -20,6 +20,7 @@ type serveFlags struct {
 	TrustedProxy             []string      `placeholder:"CIDR" env:"PAWL_TRUSTED_PROXY" help:"Networks of proxies whose X-Forwarded headers count; none by default."`
 	Prefix                   string        `default:"/auth" placeholder:"PATH" env:"PAWL_PREFIX" help:"Where the routes are."`
 	BearerClient             []string      `sep:"none" placeholder:"ID[=ORIGIN,…]" env:"PAWL_BEARER_CLIENT" help:"Clients that may get tokens in a body; none by default."`
+	RequireDPoP              bool          `name:"require-dpop" env:"PAWL_REQUIRE_DPOP" help:"Give these clients only tokens that are bound to a key, and accept no others in Authorization."`
 	OpsTLSCert               string        `name:"ops-tls-cert" placeholder:"FILE" env:"PAWL_OPS_TLS_CERT" help:"Certificate chain of the operations listener; services of other machines need it."`
 	OpsTLSKey                string        `name:"ops-tls-key" placeholder:"FILE" env:"PAWL_OPS_TLS_KEY" help:"Private key of that certificate."`
 	DangerouslyPlainServices bool          `env:"PAWL_DANGEROUSLY_PLAIN_SERVICES" help:"Let services of other machines call in plain http."`
@@ -49,7 +50,7 @@ func (f serveFlags) config() (server.Config, error) {
 	policy, err := f.policy()
 	c := server.Config{
 		Dev: f.Dev, Place: f.place(), Listen: f.Listen, OpsListen: f.OpsListen,
-		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RenewalRate: f.RenewalRate,
+		Origins: f.Origin, TrustedProxies: f.TrustedProxy, Prefix: f.Prefix, BearerClients: f.BearerClient, RequireDPoP: f.RequireDPoP, RenewalRate: f.RenewalRate,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, LogFormat: f.LogFormat, Policy: policy, Keys: f.options(),
 		AllowSignup: f.AllowSignup, MinPassword: f.MinPassword, MaxSessions: f.MaxSessions, Home: f.Home, Places: f.Places, DeviceBinding: f.DeviceBinding, CSRFToken: f.CSRFToken, CSPReports: f.CSPReports,
 		Stale: f.Stale, DangerouslyAcceptStale: f.DangerouslyAcceptStale, KeepEvents: f.KeepEvents,
