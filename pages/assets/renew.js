@@ -80,6 +80,8 @@ export async function run({ document, location, fetch, storage, shared, random, 
   const show = (state) => {
     for (const part of card.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== state;
   };
+  // Loaded in advance it changes nothing, until somebody comes to see it.
+  if (document.prerendering) await new Promise((seen) => document.addEventListener("prerenderingchange", seen, { once: true }));
   if (circling(storage, target, now())) return;
   show("working");
   const field = form.elements.namedItem("key");

@@ -145,6 +145,19 @@ test("the page that is sent back here stops by itself", async () => {
   assert.deepEqual(p.shown(), ["idle"]);
 });
 
+test("a page that is loaded in advance does nothing until it is seen", async () => {
+  const { fetch, asked } = scripted(200, 200);
+  const p = page(fetch);
+  let seen;
+  Object.assign(p.given.document, { prerendering: true, addEventListener: (type, run) => type === "prerenderingchange" && (seen = run) });
+  const done = run(p.given);
+  await new Promise((later) => setTimeout(later, 5));
+  assert.equal(asked.length, 0);
+  seen();
+  await done;
+  assert.equal(asked.length, 2);
+});
+
 const theirs = "a-key-that-pawl.js-has-made";
 
 test("the page renews with the key of the pages with pawl.js, and leaves them another", async () => {
