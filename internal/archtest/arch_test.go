@@ -23,7 +23,7 @@ var ladder = []string{
 	"service", "service/servicetest",
 	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "lab", "cmd/pawl",
 	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly", "examples/handoff", "examples/spa",
-	"internal/archtest", "internal/browsertest", "internal/faulttest", "internal/opstest", "internal/pgtest", "internal/proxytest",
+	"internal/archtest", "internal/bidi", "internal/browsertest", "internal/faulttest", "internal/opstest", "internal/pgtest", "internal/proxytest",
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
@@ -223,6 +223,7 @@ var dependencies = []string{
 	"github.com/alecthomas/kong",
 	"github.com/chromedp/cdproto",
 	"github.com/chromedp/chromedp",
+	"github.com/coder/websocket",
 	"github.com/go-jose/go-jose/v4",
 	"github.com/go-json-experiment/json",
 	"github.com/google/go-cmp",

@@ -48,7 +48,10 @@ type kind struct {
 var chromiumKind = &kind{name: "chromium", command: "chromium", install: "apt-get install chromium",
 	start: func(dir string) (engine, error) { return startChromium(dir) }, forgetful: forgetfulChromium}
 
-var kinds = []*kind{chromiumKind}
+var firefoxKind = &kind{name: "firefox", command: "firefox-esr", install: "apt-get install firefox-esr",
+	start: func(dir string) (engine, error) { return startFirefox(dir, nil) }, forgetful: forgetfulFirefox}
+
+var kinds = []*kind{chromiumKind, firefoxKind}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -74,6 +77,11 @@ func inBoth(t *testing.T, test func(t *testing.T, in *browser)) {
 func inChromium(t *testing.T) *browser {
 	t.Helper()
 	return chromiumKind.running(t)
+}
+
+func inFirefox(t *testing.T) *browser {
+	t.Helper()
+	return firefoxKind.running(t)
 }
 
 // running is the shared process.

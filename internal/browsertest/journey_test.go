@@ -34,14 +34,14 @@ func TestWholeJourney(t *testing.T) {
 				b.follow("main button[type=submit]")
 				b.arrive("/report?id=7")
 
-				there, other := s.newDevice("grace", firefox), s.newDevice("grace", phone)
+				there, other := s.newDevice("grace", edge), s.newDevice("grace", phone)
 				b.open("/auth/devices")
-				if list := b.text(); !strings.Contains(list, "Firefox") || !strings.Contains(list, "iPhone") || !strings.Contains(list, "This device") {
+				if list := b.text(); !strings.Contains(list, "Edge") || !strings.Contains(list, "iPhone") || !strings.Contains(list, "This device") {
 					t.Fatalf("devices:\n%s", list)
 				}
-				b.follow(`ul.devices li form button[aria-label*=Firefox]`)
+				b.follow(`ul.devices li form button[aria-label*=Edge]`)
 				b.arrive("/auth/devices?done=one")
-				if there.signedIn() || !other.signedIn() || strings.Contains(b.text(), "Firefox") {
+				if there.signedIn() || !other.signedIn() || strings.Contains(b.text(), "Edge") {
 					t.Error("the wrong device was ended, or none")
 				}
 

@@ -42,8 +42,11 @@ func TestPagesAreAccessible(t *testing.T) {
 		for _, language := range languages {
 			t.Run(language, func(t *testing.T) {
 				walk(t, in, language, func(t *testing.T, _ *site, b *tab, _ state) {
-					for _, scheme := range schemes {
-						for _, width := range widths {
+					for i, scheme := range schemes {
+						for j, width := range widths {
+							if in.kind != chromiumKind && i == j {
+								continue // each scheme and each width once, in another browser
+							}
 							for _, fault := range judge(b, scheme, width) {
 								t.Errorf("%s, %d px: %s", scheme, width, fault)
 							}

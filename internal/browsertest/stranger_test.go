@@ -28,7 +28,8 @@ func TestPagesAreBlankInAFrame(t *testing.T) {
 				before, loads := len(b.violated()), s.assetLoads()
 				b.visit(s.stranger.page(`<iframe src="` + s.origin + path + `"></iframe><iframe src="` + harmless + `"></iframe>`))
 				stopped := b.violated()[before:]
-				if len(stopped) != 1 || stopped[0].directive != "frame-ancestors" {
+				// Firefox tells neither page that it stopped something.
+				if in.kind == chromiumKind && (len(stopped) != 1 || stopped[0].directive != "frame-ancestors") {
 					t.Errorf("framing was stopped %d times", len(stopped))
 				}
 				if n := s.assetLoads() - loads; n != 0 {
@@ -58,7 +59,7 @@ func (s *site) assetLoads() int {
 func TestAnotherSiteCanNeitherActNorRead(t *testing.T) {
 	inBoth(t, func(t *testing.T, in *browser) {
 		s := newSite(t)
-		elsewhere := s.newDevice("ada", firefox)
+		elsewhere := s.newDevice("ada", edge)
 		b := s.newTab(t, in)
 		b.signIn("ada")
 		before := b.cookies()
@@ -105,7 +106,7 @@ func TestAnotherSiteCanNeitherActNorRead(t *testing.T) {
 			}
 		}
 		b.open("/auth/devices")
-		if text := b.text(); !strings.Contains(text, "ada") || !strings.Contains(text, "Firefox") || !elsewhere.signedIn() {
+		if text := b.text(); !strings.Contains(text, "ada") || !strings.Contains(text, "Edge") || !elsewhere.signedIn() {
 			t.Errorf("somebody was signed out, or in as another: %q", text)
 		}
 	})
@@ -165,7 +166,7 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 // something, once no page leads on by itself.
 func (b *tab) stays(s *site, where, raw string) {
 	b.t.Helper()
-	b.await(`document.readyState === "complete" && !document.querySelector("meta[http-equiv=refresh]")`)
+	b.await(`document.readyState === "complete" && location.href !== "about:blank" && !document.querySelector("meta[http-equiv=refresh]")`)
 	if at := read[string](b, "location.href"); !strings.HasPrefix(at, s.origin+"/") {
 		b.t.Errorf("%s with %q leads to %s", where, raw, at)
 	}

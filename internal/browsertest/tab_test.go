@@ -248,9 +248,10 @@ func (b *tab) leads(step func(context.Context) error) int {
 		b.t.Fatalf("to the next page: %v, at %s", err, b.whereabouts())
 	}
 	status := -1
+	// Between two sites Firefox may show an empty page for a moment.
 	b.until(fmt.Sprintf("no page came after that of %v", was), func(ctx context.Context) bool {
 		var err error
-		status, err = evaluate[int](ctx, b, fmt.Sprintf(`performance.timeOrigin === %v || document.readyState !== "complete" ? -1
+		status, err = evaluate[int](ctx, b, fmt.Sprintf(`performance.timeOrigin === %v || document.readyState !== "complete" || location.href === "about:blank" ? -1
 			: performance.getEntriesByType("navigation")[0]?.responseStatus ?? 0`, was))
 		return err == nil && status >= 0
 	})
