@@ -170,9 +170,9 @@ func (s *stage) framesAt(origin string) Outcome {
 	tab.await(painted)
 	// The owner is patient; what a frame shows may come a little later.
 	paid := false
-	for range 8 {
+	for range 10 {
 		tab.do(chromedp.MouseClickXY(at[0], at[1]))
-		if paid = s.awaitsFor(150*time.Millisecond, func() bool { return s.bank.paid(ada, mallory) }); paid {
+		if paid = s.awaitsFor(200*time.Millisecond, func() bool { return s.bank.paid(ada, mallory) }); paid {
 			break
 		}
 	}

@@ -21,12 +21,12 @@ var leakAttacks = []Attack{
 }
 
 func databaseCopy(s *stage) Outcome {
+	s.did("The owner signs in.")
+	owner := s.signedIn("owner", ada)
 	b, ok := s.build.(stored)
 	if !ok {
 		return refused("No token is in the database: the server keeps none.")
 	}
-	s.did("The owner signs in.")
-	owner := s.signedIn("owner", ada)
 	s.did("A copy of the database is made. A day goes by, and the owner comes back.")
 	values := must(b.copied())
 	if dated, ok := s.build.(dated); ok {

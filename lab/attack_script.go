@@ -70,10 +70,9 @@ func (s *stage) opensWith(script string) *tab {
 	return tab
 }
 
-// greeted is whom the bank greets; empty: nobody, although its page had the
-// time to ask.
+// greeted is whom the bank greets once its page has asked; empty: nobody.
 func (t *tab) greeted() string {
-	t.within(longest/10, `document.readyState === "complete" && (!!document.getElementById("who")?.textContent || location.pathname.startsWith("/auth/"))`)
+	t.await(`document.readyState === "complete" && ("asked" in document.body.dataset || location.pathname.startsWith("/auth/"))`)
 	return t.who()
 }
 
@@ -91,8 +90,8 @@ func scriptReads(s *stage) Outcome {
 	return refused("Script can read nothing that is worth anything elsewhere.")
 }
 
-// tokenRoutes are what might give tokens to a page. The body is what the thief
-// knows; %s is a refresh token that script can read, if there is one.
+// tokenRoutes is script that asks all routes that might give tokens to a page,
+// with a refresh token if script can read one.
 const tokenRoutes = `(async () => {
 	const refresh = localStorage.getItem("refresh_token") ?? sessionStorage.getItem("refresh_token") ?? "";
 	const json = (body) => ({method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});

@@ -33,4 +33,5 @@
 	};
 	document.getElementById("signout").onclick = async () => { await fetch("/auth/revoke", form({ token: refresh })); access = refresh = undefined; show(); };
 	addEventListener("renew", async () => keep(await fetch("/auth/token", form({ grant_type: "refresh_token", refresh_token: refresh })))); // in place of refresh_in
+	document.body.dataset.asked = "";
 })();

@@ -11,3 +11,4 @@ document.getElementById("pay").onsubmit = (event) => {
 };
 document.getElementById("signout").onclick = () => auth.signOut();
 addEventListener("renew", () => fetch("/auth/refresh", { method: "POST" })); // in place of refresh_in
+document.body.dataset.asked = "";

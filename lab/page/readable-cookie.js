@@ -15,4 +15,5 @@
 		show();
 	};
 	document.getElementById("signout").onclick = () => { document.cookie = "token=; Path=/; Max-Age=0"; show(); };
+	document.body.dataset.asked = "";
 })();

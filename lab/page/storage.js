@@ -38,5 +38,6 @@
 	};
 	document.getElementById("signout").onclick = () => { storage.clear(); show(); };
 	addEventListener("renew", renew); // in place of the hour for which a token is good
-	if (storage.getItem("access_token")) show();
+	// Whoever waits for the page knows from this that it greets whom it will.
+	(storage.getItem("access_token") ? show() : Promise.resolve()).then(() => { document.body.dataset.asked = ""; });
 })();

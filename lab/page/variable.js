@@ -35,5 +35,5 @@
 	};
 	document.getElementById("signout").onclick = async () => { await fetch("/logout", { method: "POST" }); token = undefined; show(); };
 	addEventListener("renew", renew); // in place of the hour for which a token is good
-	if (token) show();
+	(token ? show() : Promise.resolve()).then(() => { document.body.dataset.asked = ""; });
 })();
