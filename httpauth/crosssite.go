@@ -116,10 +116,12 @@ func CheckFetchHeaders(h http.Header) error {
 }
 
 // FromBrowser reports whether a browser made the request: only one sends
-// these headers without being told to.
+// these headers without being told to. Sec-Fetch-Mode alone does not count: fetch
+// in Node sends it, and browsers send it with Sec-Fetch-Site only (W3C Fetch
+// Metadata §3).
 func FromBrowser(r *http.Request) bool {
 	for _, name := range browserHeaders {
-		if len(r.Header[name]) > 0 {
+		if name != "Sec-Fetch-Mode" && len(r.Header[name]) > 0 {
 			return true
 		}
 	}

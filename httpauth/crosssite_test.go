@@ -202,10 +202,13 @@ func TestForwardedMethodsAreThoseOfTrustedProxies(t *testing.T) {
 }
 
 func TestBrowsersAreKnownByTheirHeaders(t *testing.T) {
-	for _, name := range []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User", "Origin"} {
+	for _, name := range []string{"Sec-Fetch-Site", "Sec-Fetch-Dest", "Sec-Fetch-User", "Origin"} {
 		if !httpauth.FromBrowser(request("GET", "/", fmt.Sprintf("%s: x", name))) {
 			t.Errorf("%s is not seen", name)
 		}
+	}
+	if httpauth.FromBrowser(request("GET", "/", "User-Agent: node", "Sec-Fetch-Mode: cors")) {
+		t.Error("fetch of Node is taken for a browser")
 	}
 	if httpauth.FromBrowser(request("GET", "/", "User-Agent: curl/8")) {
 		t.Error("curl is taken for a browser")

@@ -23,7 +23,7 @@ var ladder = []string{
 	"service", "service/servicetest",
 	"sqlstore", "sqlstore/sqlstoretest", "sqlstore/sqlite", "sqlstore/postgres", "verify/follow", "httpauth", "httpapi", "serviceapi", "pages", ".", "server/devapp", "server", "lab", "cmd/pawl",
 	"examples/internal/visitor", "examples/quickstart", "examples/ownlogin", "examples/apionly", "examples/handoff", "examples/spa",
-	"internal/archtest", "internal/bidi", "internal/browsertest", "internal/faulttest", "internal/opstest", "internal/pgtest", "internal/proxytest",
+	"internal/archtest", "internal/dpoptest", "internal/bidi", "internal/browsertest", "internal/faulttest", "internal/opstest", "internal/pgtest", "internal/proxytest",
 }
 
 // core knows neither HTTP nor SQL nor the clock nor the file system.
