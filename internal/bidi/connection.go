@@ -21,6 +21,7 @@ type Error struct {
 	Message string
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.Command + ": " + e.Code + ": " + e.Message }
 
 // ErrClosed: the connection has ended, and with it the browser.
