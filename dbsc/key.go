@@ -51,6 +51,7 @@ func (k Key) Thumbprint() string {
 type Identifier struct {
 	Session token.ID
 	Key     Key
+	text    string // as it was presented; empty: it is new
 }
 
 // ErrIdentifier says that a text is no identifier that was made here.
@@ -61,8 +62,13 @@ const (
 	tagSize        = 16
 )
 
-// Identifier returns the text of an identifier: 128 characters of base64url.
+// Identifier returns the text of an identifier: 128 characters of base64url. One
+// that was parsed keeps its text, whichever key made it: a browser that is
+// answered by another than it asked by forgets the session.
 func (i *Issuer) Identifier(id Identifier) string {
+	if id.text != "" {
+		return id.text
+	}
 	body := make([]byte, 0, identifierBody+tagSize)
 	body = append(append(body, id.Session[:]...), id.Key.point[:]...)
 	return string(token.AppendBase64URL(nil, i.keys[0].seal(identifying, body)))
@@ -72,7 +78,8 @@ func (i *Issuer) Identifier(id Identifier) string {
 // Chromium sends it, or quoted, as the draft wants it. The error is
 // [ErrIdentifier].
 func (i *Issuer) ParseIdentifier(text string) (id Identifier, err error) {
-	body, ok := i.open(identifying, unquote(text), identifierBody)
+	id.text = unquote(text)
+	body, ok := i.open(identifying, id.text, identifierBody)
 	if !ok {
 		return Identifier{}, ErrIdentifier
 	}

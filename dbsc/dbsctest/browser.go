@@ -181,7 +181,9 @@ func (b *Browser) renew() (skipped string) {
 		}
 		b.SetChallenge("") // it is used
 		b.heed(answer)
-		_ = b.follow(answer)
+		if errors.Is(b.follow(answer, bound), errMismatched) {
+			b.Forget()
+		}
 		return ""
 	}
 	b.Forget()
@@ -193,10 +195,10 @@ var (
 	asked   = regexp.MustCompile(`^"([^"]+)";id="([^"]+)"$`)
 )
 
-// heed notes the challenge of an answer.
+// heed notes the challenge of an answer, if it is for the session that is bound.
 func (b *Browser) heed(answer *http.Response) bool {
 	found := asked.FindStringSubmatch(answer.Header.Get(dbsc.ChallengeHeader))
-	if found == nil {
+	if bound := b.Bound(); found == nil || bound == nil || found[2] != bound.Identifier {
 		return false
 	}
 	b.SetChallenge(found[1])
@@ -213,14 +215,19 @@ func (b *Browser) register(offer string) {
 	if err != nil || answer.StatusCode != http.StatusOK {
 		return
 	}
-	if b.follow(answer) == nil {
+	if b.follow(answer, nil) == nil {
 		b.SetChallenge("")
 		b.heed(answer)
 	}
 }
 
-// follow does what instructions say.
-func (b *Browser) follow(answer *http.Response) error {
+// errMismatched is Chromium's kMismatchedSessionId, for which it forgets the
+// session.
+var errMismatched = errors.New("instructions for another session than was renewed")
+
+// follow does what instructions say. They must be for the session that was
+// renewed; nil: one that is new.
+func (b *Browser) follow(answer *http.Response, renewed *Bound) error {
 	var told Bound
 	if err := json.UnmarshalRead(answer.Body, &told); err != nil {
 		return err
@@ -228,6 +235,8 @@ func (b *Browser) follow(answer *http.Response) error {
 	switch {
 	case told.Identifier == "":
 		return errors.New("no identifier")
+	case renewed != nil && told.Identifier != renewed.Identifier:
+		return errMismatched
 	case told.Continue != nil && !*told.Continue:
 		b.Forget()
 		return nil
