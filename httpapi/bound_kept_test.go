@@ -9,6 +9,7 @@ import (
 	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/keyring"
+	"github.com/pawlauth/pawl/session"
 )
 
 // A change of the master key leaves the identifiers that browsers have: one that
@@ -43,5 +44,25 @@ func TestAChangeOfTheMasterKeyKeepsIdentifiers(t *testing.T) {
 		if b.Bound() == nil || b.Bound().Identifier != name {
 			t.Errorf("with challenge %t: the browser forgot the session: %+v", challenge != "", b.Bound())
 		}
+	}
+}
+
+// Whoever copied the refresh cookie before the session was bound can do nothing
+// with it, not even end the session.
+//
+// Rows: 223, 232.
+func TestTheRefreshCookieOfBeforeEndsNoBoundSession(t *testing.T) {
+	w := newWorld(t)
+	held := w.start()
+	w.wait(time.Second)
+	_, err := w.Engine.Bind(t.Context(), held.Row.ID, "thumbprint", session.Origin{})
+	w.must(err)
+	w.wait(time.Hour)
+	copied := held.Refresh.Reveal()
+	w.do("POST", "/auth/logout", "", fromPage, "Cookie: "+refreshPair(copied))
+	w.form("/auth/revoke", "token="+copied)
+	w.do("POST", "/auth/login", loginBody("bob", password, ""), jsonType, fromPage, "Cookie: "+refreshPair(copied))
+	if !w.alive(held.Row.ID) {
+		t.Errorf("ended: %s", w.row(held.Row.ID).EndReason)
 	}
 }

@@ -168,8 +168,9 @@ func (e *Engine) mint(row *Row, now time.Time, scope string) (Issued, error) {
 }
 
 // Identify returns the row that a refresh token belongs to, whatever its
-// generation, if both tags are right, and [ErrRefused] if not. It is for
-// ending a session by its token, and changes nothing.
+// generation, if both tags are right, and [ErrRefused] if not, or if the session
+// is bound to a device: then no refresh token of it is honoured for anything. It
+// is for ending a session by its token, and changes nothing.
 func (e *Engine) Identify(ctx context.Context, refresh string) (Row, error) {
 	t, err := e.Codec.Open(refresh)
 	if err != nil {
@@ -181,6 +182,9 @@ func (e *Engine) Identify(ctx context.Context, refresh string) (Row, error) {
 	}
 	if !e.genuine(t, &row) {
 		return Row{}, &Refusal{Reason: ReasonForged}
+	}
+	if row.Binding.Kind == DBSC {
+		return Row{}, &Refusal{Reason: ReasonUnproved}
 	}
 	return row, nil
 }
