@@ -154,7 +154,7 @@ type API struct {
 
 	replacements replacements
 	used         usedChallenges
-	strangers    *failureLimit // proofs that name no session
+	strangers    *failureLimit // proofs of devices that are refused
 }
 
 // nameAge is how long the name of a user is remembered: longer than clients

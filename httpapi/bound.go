@@ -108,8 +108,12 @@ func (a *API) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || challenge.Purpose == dbsc.Renewal {
 		return a.refuseProof(r, session.ID{}, dbsc.ErrChallenge)
 	}
-	if challenge.Purpose == dbsc.Registration && !a.carriesSession(r, challenge.Session) {
-		return a.refuseProof(r, challenge.Session, httpauth.ErrNoCredential)
+	if challenge.Purpose == dbsc.Registration {
+		if carries, err := a.carriesSession(r, challenge.Session); err != nil {
+			return err
+		} else if !carries {
+			return a.refuseProof(r, challenge.Session, httpauth.ErrNoCredential)
+		}
 	}
 	issued, err := a.Engine.Bind(r.Context(), challenge.Session, key.Thumbprint(), a.Guard.Proxies.Origin(r))
 	if err != nil {
@@ -119,14 +123,17 @@ func (a *API) register(w http.ResponseWriter, r *http.Request) error {
 }
 
 // carriesSession reports whether the request carries a good access token of the
-// session in its cookie.
-func (a *API) carriesSession(r *http.Request, id session.ID) bool {
+// session in its cookie. An error says that this node cannot tell now.
+func (a *API) carriesSession(r *http.Request, id session.ID) (bool, error) {
 	cookies := httpauth.Cookies(r, httpauth.AccessCookie)
 	if len(cookies) != 1 {
-		return false
+		return false, nil
 	}
 	p, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
-	return err == nil && p.Session == id
+	if errors.Is(err, verify.ErrStale) {
+		return false, err
+	}
+	return err == nil && p.Session == id, nil
 }
 
 // instruct answers a proof that is good: with the cookies, with what the
@@ -171,24 +178,26 @@ func (a *API) renewDevice(w http.ResponseWriter, r *http.Request) error {
 	}
 	proof := r.Header.Get(dbsc.ResponseHeader)
 	if proof == "" {
-		if err := a.limitDevice(r, id.Session, a.Guard.Proxies.Origin(r).Address); err != nil {
-			return err
-		}
-		return a.challengeDevice(w, r, id)
+		return a.challengeStranger(w, r, id)
 	}
 	text, err := id.Key.Verify(proof)
 	if err != nil {
 		return a.refuseProof(r, id.Session, err)
 	}
+	challenge, err := a.DBSC.ParseChallenge(text, a.Guard.Now())
+	if err != nil || challenge.Purpose != dbsc.Renewal || challenge.Session != id.Session || !a.used.use(text) {
+		// A proof has no time of its own: whoever captured one has it for ever.
+		return a.challengeStranger(w, r, id)
+	}
 	if err := a.limitDevice(r, id.Session, ""); err != nil {
 		return err
 	}
-	challenge, err := a.DBSC.ParseChallenge(text, a.Guard.Now())
-	if err != nil || challenge.Purpose != dbsc.Renewal || challenge.Session != id.Session || !a.used.use(text) {
-		return a.challengeDevice(w, r, id)
-	}
-	if jar.Generation > challenge.Generation && !a.genuine(jar.raw) {
-		return a.refuseProof(r, id.Session, verify.ErrSignature)
+	if jar.Generation > challenge.Generation {
+		if err := a.genuine(jar.raw); errors.Is(err, verify.ErrStale) {
+			return err
+		} else if err != nil {
+			return a.refuseProof(r, id.Session, verify.ErrSignature)
+		}
 	}
 	issued, err := a.Engine.Refresh(r.Context(), session.Renewal{
 		Transport: session.Cookie, Thumbprint: id.Key.Thumbprint(), Origin: a.Guard.Proxies.Origin(r),
@@ -217,6 +226,15 @@ func (a *API) refuseDevice(w http.ResponseWriter, r *http.Request, id dbsc.Ident
 		return a.overForDevice(w, id)
 	}
 	return err
+}
+
+// challengeStranger is [API.challengeDevice] for who has not proved that the
+// device is there now. That is counted by network.
+func (a *API) challengeStranger(w http.ResponseWriter, r *http.Request, id dbsc.Identifier) error {
+	if err := a.limitDevice(r, id.Session, a.Guard.Proxies.Origin(r).Address); err != nil {
+		return err
+	}
+	return a.challengeDevice(w, r, id)
 }
 
 // challengeDevice asks for a proof, or says that the session is over.
@@ -269,16 +287,19 @@ func (a *API) jar(r *http.Request, id session.ID) (jar, bool) {
 	return jar{claims, cookies[0]}, err == nil && claims.Session == id && claims.Generation > 0
 }
 
-// genuine reports whether an access token was made here, whatever became of it.
-func (a *API) genuine(raw string) bool {
+// genuine returns nil if an access token was made here, whatever became of it.
+// [verify.ErrStale] says that this node cannot tell now.
+func (a *API) genuine(raw string) error {
 	_, err := a.Guard.Verifier.Verify(raw, a.Guard.Now())
-	return err == nil || errors.Is(err, verify.ErrExpired) || errors.Is(err, verify.ErrRevoked)
+	if errors.Is(err, verify.ErrExpired) || errors.Is(err, verify.ErrRevoked) {
+		return nil
+	}
+	return err
 }
 
-// limitDevice is [API.limitRenewal] for devices. Requests without a proof are
-// counted apart, by network: nobody can use up what belongs to the owner of a
-// session without its key. The answer is 503: at 429 Chromium would forget the
-// session.
+// limitDevice is [API.limitRenewal] for devices. For the session itself count
+// the proofs of challenges that were not used before; all else is counted apart,
+// by network. The answer is 503: at 429 Chromium would forget the session.
 func (a *API) limitDevice(r *http.Request, id session.ID, network string) error {
 	if a.renewals.allow(claim{session: id, transport: "device", network: network}, a.Guard.Now()) {
 		return nil
@@ -301,13 +322,12 @@ func (a *API) refuseProof(r *http.Request, id session.ID, why error) error {
 	}
 	from := a.Guard.Proxies.Origin(r)
 	e := session.Event{Type: session.EventProofRefused, Reason: reason, Origin: from}
-	if id.IsZero() {
-		// Anybody can send what names no session.
-		if a.strangers.reached(from.Address, a.Guard.Now()) {
-			return errProof
-		}
-		a.strangers.count(from.Address, a.Guard.Now())
-	} else {
+	// Anybody can send these, with an identifier of his own.
+	if a.strangers.reached(from.Address, a.Guard.Now()) {
+		return errProof
+	}
+	a.strangers.count(from.Address, a.Guard.Now())
+	if !id.IsZero() {
 		e.Session = a.Engine.Pseudonym(id)
 	}
 	a.Engine.Record(e)

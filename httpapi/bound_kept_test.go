@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/dbsc"
+	"github.com/pawlauth/pawl/dbsc/dbsctest"
 	"github.com/pawlauth/pawl/httpapi"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
@@ -65,4 +66,57 @@ func TestTheRefreshCookieOfBeforeEndsNoBoundSession(t *testing.T) {
 	if !w.alive(held.Row.ID) {
 		t.Errorf("ended: %s", w.row(held.Row.ID).EndReason)
 	}
+}
+
+// A proof has no time of its own. One that was captured, however old, uses up
+// nothing of the owner's.
+//
+// Rows: 230, A72, A74.
+func TestACapturedProofUsesUpNothing(t *testing.T) {
+	w := newWorld(t, change{api: func(o *httpapi.Options) { o.RenewalRate = 5 }})
+	b, _ := w.browses(`,"remember":true`)
+	w.wait(6 * time.Minute)
+	captured := b.Device.Prove(b.Challenge())
+	w.asks(b, "GET", "/app", "", 204)
+	for _, later := range []time.Duration{6 * time.Minute, 3 * time.Hour} { // used, and too old
+		w.wait(later)
+		thief := renewal(b, captured)
+		thief.RemoteAddr = "198.51.100.9:1"
+		for range 20 {
+			w.send(thief)
+		}
+		w.asks(b, "GET", "/app", "", 204)
+		w.wait(6 * time.Minute)
+		w.asks(b, "GET", "/app", "", 204)
+	}
+}
+
+// Whoever has an identifier of his own causes no event for each request.
+//
+// Rows: 242.
+func TestRefusedProofsAreRecordedByNetwork(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.browses()
+	for range 50 {
+		w.send(renewal(b, dbsctest.NewDevice().Prove("x"))).want(401, "login_required")
+	}
+	if n := len(w.recorded(session.EventProofRefused)); n != 10 {
+		t.Errorf("recorded %d, want 10", n)
+	}
+}
+
+// While it cannot be told whether a cookie is good, nothing is refused that a
+// browser would forget its session for.
+//
+// Rows: 230, A74.
+func TestStaleRevocationsForgetNoSession(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.browses()
+	older := b.Challenge()
+	w.wait(6 * time.Minute)
+	w.asks(b, "GET", "/app", "", 204)
+	w.now = w.now.Add(2 * time.Minute) // and the feed is not read
+	w.send(renewal(b, b.Device.Prove(w.challengeOf(w.current(b), 1)))).want(503, "unavailable")
+	w.poll()
+	w.send(renewal(b, b.Device.Prove(older))).want(403, "challenge")
 }
