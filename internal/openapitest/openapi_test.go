@@ -251,6 +251,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	for _, x := range w.passwords() {
 		delete(missing, fmt.Sprintf("%s %s %d", x.method, x.path, d.check(w, x)))
 	}
+	for _, shown := range d.devices(t) {
+		delete(missing, shown)
+	}
 	w.tooMany(d, missing)
 	d.operations(func(method, path string, _ *v3.Operation) {
 		target := strings.Replace(path, "{id}", strings.Repeat("A", 22), 1)
@@ -334,6 +337,14 @@ func template(path string) string {
 func (d document) check(w *world, x exchange) int {
 	w.t.Helper()
 	r, resp := w.send(x.method, x.path, x.body, x.headers)
+	d.hold(w, x, r, resp)
+	return resp.StatusCode
+}
+
+// hold holds an exchange that was played against the document. The body of the
+// answer can be read again.
+func (d document) hold(w *world, x exchange, r *http.Request, resp *http.Response) {
+	w.t.Helper()
 	body, err := io.ReadAll(resp.Body)
 	w.must(err)
 	what := fmt.Sprintf("%s %s: %d %s", x.method, x.path, resp.StatusCode, body)
@@ -357,7 +368,7 @@ func (d document) check(w *world, x exchange) int {
 		}
 	}
 	d.checkHeaders(w, x, resp, what)
-	return resp.StatusCode
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 }
 
 // checkHeaders looks at the headers that must be there, and at bodies that

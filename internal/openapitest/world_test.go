@@ -49,7 +49,7 @@ type world struct {
 	service *serviceapi.API
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, edit ...func(*httpapi.Options, *keyring.Master)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
@@ -84,10 +84,14 @@ func newWorld(t *testing.T) *world {
 		Note: session.NewConfirmations(engine).Note, Record: func(session.Event) {}})
 	w.must(err)
 	accounts := w.accounts()
-	w.API, err = httpapi.New(httpapi.Options{
+	options := httpapi.Options{
 		Engine: engine, Guard: guard, Accounts: accounts, Keys: ring, Services: service.New(w.services()), Audience: "app", Log: slog.New(slog.DiscardHandler),
 		SignIn: "/auth/signin", Renewal: "/auth/renew", Pages: pages.Below("/auth"), AllowSignup: true, RenewalRate: 5, Web: httpapi.Client{Scope: "read"},
-		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{"https://spa.example"}}}})
+		Clients: []httpapi.Client{{ID: "cli", Scope: "read write"}, {ID: "spa", Scope: "read", Origins: []string{"https://spa.example"}}}}
+	for _, e := range edit {
+		e(&options, master)
+	}
+	w.API, err = httpapi.New(options)
 	w.must(err)
 	w.handler = w.API
 	w.service, err = serviceapi.New(serviceapi.Options{API: w.API, Accounts: accounts, Events: w.store, Revoked: revoked, Keep: time.Hour, Now: clock,
