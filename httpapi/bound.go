@@ -343,11 +343,11 @@ func (a *API) byDevice(r *http.Request, failed error) (*verify.Principal, *sessi
 	if !errors.Is(failed, httpauth.ErrNoCredential) && !errors.Is(failed, session.ErrRefused) || len(cookies) != 1 {
 		return nil, nil, failed
 	}
-	p, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
-	switch {
-	case errors.Is(err, verify.ErrExpired) && len(r.Header[dbsc.SkippedHeader]) > 0:
+	if a.couldNotRenew(r) {
 		return nil, nil, errSkipped
-	case err != nil:
+	}
+	p, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
+	if err != nil {
 		return nil, nil, failed
 	}
 	row, _, err := a.Engine.Get(r.Context(), p.Session)
@@ -355,6 +355,17 @@ func (a *API) byDevice(r *http.Request, failed error) (*verify.Principal, *sessi
 		return nil, nil, cmp.Or(err, failed)
 	}
 	return p, &row, nil
+}
+
+// couldNotRenew reports whether a browser says so, and has an access token that
+// was good.
+func (a *API) couldNotRenew(r *http.Request) bool {
+	cookies := httpauth.Cookies(r, httpauth.AccessCookie)
+	if len(r.Header[dbsc.SkippedHeader]) == 0 || len(cookies) != 1 {
+		return false
+	}
+	_, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
+	return errors.Is(err, verify.ErrExpired)
 }
 
 // lifeLeft is for how long an access token is good, in whole seconds, at least

@@ -9,6 +9,7 @@ import (
 	"github.com/pawlauth/pawl/dbsc"
 	"github.com/pawlauth/pawl/dbsc/dbsctest"
 	"github.com/pawlauth/pawl/httpapi"
+	"github.com/pawlauth/pawl/httpauth"
 	"github.com/pawlauth/pawl/keyring"
 	"github.com/pawlauth/pawl/session"
 )
@@ -119,4 +120,34 @@ func TestStaleRevocationsForgetNoSession(t *testing.T) {
 	w.send(renewal(b, b.Device.Prove(w.challengeOf(w.current(b), 1)))).want(503, "unavailable")
 	w.poll()
 	w.send(renewal(b, b.Device.Prove(older))).want(403, "challenge")
+}
+
+// The access token of a device is good in its cookie and nowhere else.
+//
+// Rows: 225.
+func TestIntrospectionTakesNoTokenOfADevice(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.browses()
+	got := w.form("/auth/introspect", "token="+b.Value(httpauth.AccessCookie), service)
+	if got.Code != 200 || got.member("active") != false || got.member("sub") != nil {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// A browser that could not renew is told to come again, not that it is signed
+// out.
+//
+// Rows: 232, 234.
+func TestSignOutThatABrowserCouldNotRenewFor(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.browses(`,"remember":true`)
+	id := w.current(b)
+	w.wait(6 * time.Minute)
+	w.store.fail("Load")
+	w.asks(b, "POST", "/auth/logout", "", 503)
+	w.store.fail()
+	w.asks(b, "POST", "/auth/logout", "", 204)
+	if w.alive(id) {
+		t.Error("the session lives on")
+	}
 }

@@ -37,6 +37,9 @@ func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(held.live) == 0 && a.couldNotRenew(r) {
+		return errSkipped
+	}
 	if err := a.endSessions(r.Context(), held.live, session.ReasonSignOut, from); err != nil {
 		return err
 	}

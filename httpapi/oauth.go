@@ -194,7 +194,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var about introspection
-	if err == nil {
+	if err == nil && p.Device == "" { // a device's is good in its cookie only
 		about = a.introspectionOf(p)
 	}
 	body, err := json.Marshal(&about)
