@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -81,8 +82,8 @@ func (w *world) asks(b *dbsctest.Browser, method, path, body string, status int)
 		w.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	rec := httptest.NewRecorder()
-	rec.Code = got.StatusCode
-	rec.HeaderMap = got.Header
+	maps.Copy(rec.Header(), got.Header)
+	rec.WriteHeader(got.StatusCode)
 	rec.Body.ReadFrom(got.Body)
 	if got.StatusCode != status {
 		w.t.Fatalf("%s %s: %d, want %d: %s", method, path, got.StatusCode, status, rec.Body)

@@ -79,11 +79,6 @@ func inChromium(t *testing.T) *browser {
 	return chromiumKind.running(t)
 }
 
-func inFirefox(t *testing.T) *browser {
-	t.Helper()
-	return firefoxKind.running(t)
-}
-
 // running is the shared process.
 func (k *kind) running(t *testing.T) *browser {
 	t.Helper()

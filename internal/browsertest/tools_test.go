@@ -7,9 +7,6 @@ import (
 	"testing"
 )
 
-// tools is a folder for what the tools are given; it is made when needed.
-var tools string
-
 const howToInstall = "run: (cd internal/browsertest/npm && npm ci --ignore-scripts)"
 
 // tool returns the path of an installed file of a package.

@@ -282,7 +282,7 @@ func TestKeysThatCannotBeReadAreNotTrustedForEver(t *testing.T) {
 				}
 				raw := w.issue(token.NewID())
 				judge(t, f, "keys that are not old", raw, nil) // and remembered
-				time.Sleep(began.Add(bound + time.Second).Sub(time.Now()))
+				time.Sleep(time.Until(began.Add(bound + time.Second)))
 				if _, err := f.Verifier().Verify(raw, time.Now()); !errors.Is(err, verify.ErrStale) || !errors.Is(err, follow.ErrKeysStale) {
 					t.Errorf("with keys of %v ago: %v", f.Stats().KeysAge, err)
 				}
