@@ -129,7 +129,7 @@ func (a *API) carriesSession(r *http.Request, id session.ID) (bool, error) {
 	if len(cookies) != 1 {
 		return false, nil
 	}
-	p, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(cookies[0], a.Guard.Now())
 	if errors.Is(err, verify.ErrStale) {
 		return false, err
 	}
@@ -290,7 +290,7 @@ func (a *API) jar(r *http.Request, id session.ID) (jar, bool) {
 // genuine returns nil if an access token was made here, whatever became of it.
 // [verify.ErrStale] says that this node cannot tell now.
 func (a *API) genuine(raw string) error {
-	_, err := a.Guard.Verifier.Verify(raw, a.Guard.Now())
+	_, err := a.Guard.Verifier.VerifyBound(raw, a.Guard.Now())
 	if errors.Is(err, verify.ErrExpired) || errors.Is(err, verify.ErrRevoked) {
 		return nil
 	}
@@ -346,7 +346,7 @@ func (a *API) byDevice(r *http.Request, failed error) (*verify.Principal, *sessi
 	if a.couldNotRenew(r) {
 		return nil, nil, errSkipped
 	}
-	p, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(cookies[0], a.Guard.Now())
 	if err != nil {
 		return nil, nil, failed
 	}
@@ -364,7 +364,7 @@ func (a *API) couldNotRenew(r *http.Request) bool {
 	if len(r.Header[dbsc.SkippedHeader]) == 0 || len(cookies) != 1 {
 		return false
 	}
-	_, err := a.Guard.Verifier.Verify(cookies[0], a.Guard.Now())
+	_, err := a.Guard.Verifier.VerifyBound(cookies[0], a.Guard.Now())
 	return errors.Is(err, verify.ErrExpired)
 }
 

@@ -122,7 +122,7 @@ func TestABrowserBindsItsSessionAndRenewsByProof(t *testing.T) {
 	if row := w.row(id); row.Binding.Kind != session.DBSC || b.Value(httpauth.RefreshCookie) != "" || b.Value(httpauth.BoundCookie) == "" {
 		t.Fatalf("bound to %+v; refresh cookie %q", row.Binding, b.Value(httpauth.RefreshCookie))
 	}
-	p, err := w.Guard.Verifier.Verify(b.Value(httpauth.AccessCookie), w.now)
+	p, err := w.Guard.Verifier.VerifyBound(b.Value(httpauth.AccessCookie), w.now)
 	if err != nil || p.Device != w.row(id).Binding.Thumbprint {
 		t.Errorf("the access token names the key %+v, %v", p, err)
 	}

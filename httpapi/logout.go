@@ -63,7 +63,7 @@ func (a *API) endBearer(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.Guard.Verifier.Verify(c.Token, a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(c.Token, a.Guard.Now())
 	if errors.Is(err, verify.ErrRevoked) {
 		return nil // signed out already
 	}
@@ -106,7 +106,7 @@ func (a *API) carried(r *http.Request) (held carried, err error) {
 	if len(access) != 1 {
 		return held, nil
 	}
-	p, err := a.Guard.Verifier.Verify(access[0], a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(access[0], a.Guard.Now())
 	switch {
 	case errors.Is(err, verify.ErrStale):
 		return carried{}, err // it may well be good, so its session must not be left alive in silence

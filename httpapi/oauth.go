@@ -143,7 +143,7 @@ func (a *API) sessionOf(r *http.Request, raw string) (session.ID, string, error)
 		}
 		return row.ID, row.ClientID, err
 	}
-	p, err := a.Guard.Verifier.Verify(raw, a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(raw, a.Guard.Now())
 	switch {
 	case errors.Is(err, verify.ErrStale):
 		return session.ID{}, "", err
@@ -189,7 +189,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	if form["token"] == "" {
 		return errParameter
 	}
-	p, err := a.Guard.Verifier.Verify(form["token"], a.Guard.Now())
+	p, err := a.Guard.Verifier.VerifyBound(form["token"], a.Guard.Now())
 	if errors.Is(err, verify.ErrStale) {
 		return err
 	}

@@ -98,7 +98,7 @@ func TestSignInBindsTheSession(t *testing.T) {
 		}
 	}
 	access, _ := p.signIn()
-	principal, err := w.Guard.Verifier.Verify(access, w.now)
+	principal, err := w.Guard.Verifier.VerifyBound(access, w.now)
 	if err != nil || principal.Thumbprint != p.key.Thumbprint() {
 		t.Errorf("cnf is %+v, %v", principal, err)
 	}

@@ -28,6 +28,7 @@ import (
 var neverAnswered = map[string]string{
 	"session.ErrConflict":  "between engine and store",
 	"session.ErrExists":    "between engine and store",
+	"verify.ErrBound":      "for verifiers that prove no keys",
 	"account.ErrHash":      "at sign-in it is ErrCredentials",
 	"service.ErrNotFound":  "between services and store, or a command's",
 	"service.ErrNameTaken": "a command's",

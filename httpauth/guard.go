@@ -134,7 +134,7 @@ func (g *Guard) identify(r *http.Request, forwarded bool) (*verify.Principal, er
 		return nil, err
 	}
 	now := g.Now()
-	p, err := g.Verifier.Verify(c.Token, now)
+	p, err := g.Verifier.VerifyBound(c.Token, now)
 	if err != nil {
 		g.recordUseAfterEnd(r, c.Token, err)
 		g.recordSkipped(r, c.Token, err)

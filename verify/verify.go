@@ -24,6 +24,7 @@ var (
 	ErrIssuer     = errors.New("verify: made by another issuer")
 	ErrAudience   = errors.New("verify: made for another audience")
 	ErrRevoked    = errors.New("verify: the session has ended")
+	ErrBound      = errors.New("verify: bound to a key that was not proved")
 )
 
 // ErrStale says that the revocations could not be read for too long, so that
@@ -44,7 +45,7 @@ type Principal struct {
 	AuthTime   time.Time // of the login, whatever was renewed since
 	IssuedAt   time.Time
 	Expires    time.Time
-	Thumbprint string // of the key that must be proved with the token (RFC 9449); empty if none
+	Thumbprint string // of the key that must be proved with the token (RFC 9449); empty if none. See [Verifier.VerifyBound]
 	Device     string // thumbprint of the key that the browser proves at renewal (DBSC); empty if none
 }
 
@@ -134,8 +135,20 @@ func New(c Config) (*Verifier, error) {
 }
 
 // Verify returns what the token says if it is good at the given time, and an
-// error of this package if it is not. It does no input or output.
+// error of this package if it is not. It does no input or output. A token that
+// is bound to a key is [ErrBound]: alone it is worth nothing (RFC 9449 §7.2).
 func (v *Verifier) Verify(raw string, now time.Time) (*Principal, error) {
+	p, err := v.VerifyBound(raw, now)
+	if err == nil && (p.Thumbprint != "" || p.Device != "") {
+		return nil, ErrBound
+	}
+	return p, err
+}
+
+// VerifyBound is [Verifier.Verify] for callers that look at the binding: who
+// has a Principal with a Thumbprint must demand a proof of that key with the
+// request, and one with a Device may only have come in the cookie.
+func (v *Verifier) VerifyBound(raw string, now time.Time) (*Principal, error) {
 	// Length, form and header first: what fails here was never worth a hash.
 	parts, err := token.SplitAccess(raw)
 	if err != nil {

@@ -16,6 +16,26 @@ import (
 	"github.com/pawlauth/pawl/verify"
 )
 
+// Who does not look at the binding gets no token that has one.
+//
+// Rows: 208, 209, A70
+func TestBoundTokenIsRefusedToWhoProvesNoKey(t *testing.T) {
+	w := newWorld(t, keyring.EdDSA, 10)
+	for name, binding := range map[string]token.Confirmation{"DPoP": {Thumbprint: "thumb"}, "a device": {Device: "thumb"}} {
+		c := claims()
+		c.Binding = &binding
+		raw := w.issue(t, c)
+		for range 2 { // remembered, the second time
+			if p, err := w.Verify(raw, start); p != nil || !errors.Is(err, verify.ErrBound) {
+				t.Errorf("%s: %+v, %v", name, p, err)
+			}
+			if p, err := w.VerifyBound(raw, start); err != nil || p.Thumbprint+p.Device != "thumb" {
+				t.Errorf("%s, for who proves it: %+v, %v", name, p, err)
+			}
+		}
+	}
+}
+
 // Rows: 77, 78, 80, 81, 89
 func TestVerifySaysWhatTheTokenSays(t *testing.T) {
 	for _, alg := range []keyring.Algorithm{keyring.EdDSA, keyring.ES256, keyring.RS256} {

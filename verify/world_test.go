@@ -130,7 +130,7 @@ func refused(t testing.TB, v *verify.Verifier, name, raw string, now time.Time, 
 
 func accepted(t testing.TB, v *verify.Verifier, name, raw string, now time.Time) *verify.Principal {
 	t.Helper()
-	p, err := v.Verify(raw, now)
+	p, err := v.VerifyBound(raw, now)
 	if err != nil || p == nil {
 		t.Fatalf("%s: refused: %v", name, err)
 	}
