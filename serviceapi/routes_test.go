@@ -104,7 +104,7 @@ func TestEveryRouteWantsItsScope(t *testing.T) {
 func TestWhatNoServiceSendsIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range w.calls() {
-		for _, header := range []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Origin: https://app.example", "Origin: null"} {
+		for _, header := range []string{"Sec-Fetch-Site: same-origin", "Origin: https://app.example", "Origin: null"} {
 			w.do("all", c.method, c.path, c.body, header).want(403, "browser_refused")
 		}
 		w.do("all", c.method, c.path, c.body, "Peer: 192.0.2.1:80").want(403, "https_required")
