@@ -37,7 +37,7 @@ func (f dataFlags) operator(ctx context.Context) (*server.Operator, error) {
 
 // policyFlags say how long things live.
 type policyFlags struct {
-	Policy       string         `default:"default" placeholder:"NAME" env:"PAWL_POLICY" help:"Preset: default, aal1 or aal2 (aal3 needs sessions bound to a device)."`
+	Policy       string         `default:"default" placeholder:"NAME" env:"PAWL_POLICY" help:"Preset: default, aal1, aal2, or aal3, which requires sessions bound to a device."`
 	AccessTTL    *time.Duration `name:"access-ttl" placeholder:"D" env:"PAWL_ACCESS_TTL" help:"Life of an access token, at most 15m (5m)."`
 	TurnInterval *time.Duration `placeholder:"D" env:"PAWL_TURN_INTERVAL" help:"A session turns at most once in it (75s)."`
 	Settle       *time.Duration `placeholder:"D" env:"PAWL_SETTLE" help:"Age from which a token's use confirms it (75s)."`
