@@ -56,14 +56,11 @@ func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endBearer ends the session of an access token. An expired one proves
-// nothing: its holder signs out by revoking the refresh token.
+// endBearer ends the session of an access token, which is used as any is: one
+// that is bound needs its proof (RFC 9449 §7.2). An expired one proves nothing:
+// its holder signs out by revoking the refresh token.
 func (a *API) endBearer(r *http.Request) error {
-	c, err := httpauth.CredentialOf(r)
-	if err != nil {
-		return err
-	}
-	p, err := a.Guard.Verifier.VerifyBound(c.Token, a.Guard.Now())
+	p, err := a.Guard.Identify(r)
 	if errors.Is(err, verify.ErrRevoked) {
 		return nil // signed out already
 	}

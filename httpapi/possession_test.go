@@ -204,6 +204,30 @@ func TestUseOfABoundToken(t *testing.T) {
 	}
 }
 
+// Signing out is a use of the token as any other.
+//
+// Rows: 209, A70
+func TestSignOutByABoundTokenProvesTheKey(t *testing.T) {
+	w := newWorld(t, withDPoP()...)
+	p, thief := newProver(w), newProver(w)
+	access, _ := p.signIn()
+	out := func(headers ...string) answer { return w.do("POST", "/auth/logout", "", headers...) }
+	scheme, proof := "Authorization: DPoP "+access, p.atResource("POST", "/auth/logout", access)
+	out("Authorization: Bearer "+access).want(401, "login_required")
+	out(scheme).want(401, "invalid_dpop_proof")
+	out(scheme, thief.atResource("POST", "/auth/logout", access)).want(401, "invalid_dpop_proof")
+	out(scheme, p.atResource("GET", "/auth/session", access)).want(401, "invalid_dpop_proof")
+	if got := out(scheme, p.proof("POST", "/auth/logout", access, "")); got.code() != "use_dpop_nonce" || got.Header().Get("DPoP-Nonce") == "" {
+		t.Errorf("without a nonce: %s %v", got.Body, got.Header())
+	}
+	w.do("GET", "/auth/session", "", scheme, p.atResource("GET", "/auth/session", access)).want(200, "")
+	out(scheme, proof).want(204, "")
+	w.do("GET", "/auth/session", "", scheme, p.atResource("GET", "/auth/session", access)).want(401, "login_required")
+	out(scheme, p.atResource("POST", "/auth/logout", access)).want(204, "") // signed out already
+	cookie := w.start()
+	out("Authorization: Bearer "+cookie.Access.Reveal()).want(204, "")
+}
+
 // The proxy says what is asked for; who else says so does not count.
 //
 // Rows: 205, A73
@@ -245,6 +269,9 @@ func TestClientsThatMustBindTheirTokens(t *testing.T) {
 	w.do("GET", "/auth/session", "", "Authorization: DPoP "+access, p.atResource("GET", "/auth/session", access)).want(200, "")
 	old := w.start(bearerSession) // from the time before
 	w.do("GET", "/auth/session", "", "Authorization: Bearer "+old.Access.Reveal()).want(401, "login_required")
+	if lines := w.do("GET", "/auth/session", "").Header()["Www-Authenticate"]; len(lines) != 1 || !strings.HasPrefix(lines[0], "DPoP ") {
+		t.Errorf("who sends nothing is told %q", lines)
+	}
 	w.form("/auth/token", "grant_type=refresh_token&client_id=cli&refresh_token="+refresh).want(400, "invalid_dpop_proof")
 	w.form("/auth/token", "grant_type=refresh_token&refresh_token="+old.Refresh.Reveal()).want(400, "invalid_grant")
 	w.form("/auth/token", "grant_type=refresh_token&refresh_token="+old.Refresh.Reveal(), p.atIssuer("/auth/token")).want(400, "invalid_grant")

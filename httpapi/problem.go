@@ -308,13 +308,16 @@ func Describe(err error) Description {
 }
 
 // challenges are the values of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3, RFC
-// 9449 §7.1): who sent nothing is told every scheme; an error is told under the
-// scheme that the request must have.
+// 9449 §7.1): who sent nothing is told every scheme that is accepted; an error is
+// told under the scheme that the request must have.
 func (a *API) challenges(r *http.Request, o *outcome, err error) []string {
 	dpopAlgs := `algs="` + strings.Join(dpop.Algorithms(), " ") + `"`
 	if o.challenge == "" {
 		if a.Guard.DPoP == nil {
 			return []string{"Bearer"}
+		}
+		if a.Guard.RequireDPoP {
+			return []string{"DPoP " + dpopAlgs}
 		}
 		return []string{"Bearer", "DPoP " + dpopAlgs}
 	}
