@@ -33,7 +33,8 @@ type Options struct {
 	TokenURL string // where they are renewed, such as https://app.example/auth/token
 	ClientID string
 	// Origins are the servers that get the access token, such as
-	// https://api.example; requests to any other are refused.
+	// https://api.example; requests to any other are refused. Here, and in
+	// TokenURL, http is for localhost, 127.0.0.1 and [::1].
 	Origins []string
 	// Renewed is told of new tokens before they are used, to store them; an error
 	// is that of the request. It is not called twice at once. Nil: nobody is.
@@ -58,6 +59,9 @@ type Transport struct {
 	mu     sync.Mutex
 	tokens Tokens   // guarded by mu
 	under  *renewal // guarded by mu; nil: none is under way
+	// again is the Idempotency-Key of renewals of these tokens, empty before the
+	// first: the issuer must see one whose answer was lost as the same one.
+	again string // guarded by mu
 }
 
 // A renewal is one request for tokens that others wait for.
@@ -77,11 +81,13 @@ func New(o Options) (*Transport, error) {
 	fault(o.Prover == nil || o.Prover.Key == nil, "prover is missing; give the one that the user signed in by")
 	fault(o.Tokens.Access == "" || o.Tokens.Refresh == "", "tokens are missing")
 	fault(o.ClientID == "", "client id is missing")
-	fault(!strings.HasPrefix(o.TokenURL, "https://") && !strings.HasPrefix(o.TokenURL, "http://"), "token URL %q is none", o.TokenURL)
+	at, err := url.Parse(o.TokenURL)
+	fault(err != nil || !safe(at), "token URL %q is not https, nor http of localhost", o.TokenURL)
 	fault(len(o.Origins) == 0, "origins are missing; name the servers that get the access token")
 	for _, origin := range o.Origins {
 		u, err := url.Parse(origin)
 		fault(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin, "origin %q is not of the form https://api.example", origin)
+		fault(err == nil && !safe(u), "origin %q is not https, nor http of localhost", origin)
 	}
 	fault(o.Early < 0, "%v before the end is after it", o.Early)
 	if err := errors.Join(faults...); err != nil {
@@ -91,6 +97,14 @@ func New(o Options) (*Transport, error) {
 		o.Early = 15 * time.Second
 	}
 	return &Transport{options: o, tokens: o.Tokens}, nil
+}
+
+// safe reports whether tokens may be sent there: over TLS (RFC 6750 §5.3), or to
+// this machine.
+func safe(u *url.URL) bool {
+	host := u.Hostname()
+	local := host == "localhost" || host == "127.0.0.1" || host == "::1"
+	return host != "" && (u.Scheme == "https" || u.Scheme == "http" && local)
 }
 
 // Tokens returns the newest tokens.
@@ -163,7 +177,10 @@ func (t *Transport) renew(ctx context.Context, than Tokens) (Tokens, error) {
 	if under == nil {
 		under = &renewal{done: make(chan struct{})}
 		t.under = under
-		go t.run(under, than)
+		if t.again == "" {
+			t.again = token.NewID().String()
+		}
+		go t.run(under, than, t.again)
 	}
 	t.mu.Unlock()
 	select {
@@ -177,17 +194,17 @@ func (t *Transport) renew(ctx context.Context, than Tokens) (Tokens, error) {
 // renewTime bounds one renewal.
 const renewTime = 15 * time.Second
 
-func (t *Transport) run(under *renewal, old Tokens) {
+func (t *Transport) run(under *renewal, old Tokens, key string) {
 	ctx, cancel := context.WithTimeout(context.Background(), renewTime)
 	defer cancel()
-	tokens, err := t.request(ctx, old)
+	tokens, err := t.request(ctx, old, key)
 	if err == nil && t.options.Renewed != nil {
 		err = t.options.Renewed(tokens)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if under.err = err; err == nil {
-		t.tokens = tokens
+		t.tokens, t.again = tokens, ""
 	}
 	t.under = nil
 	close(under.done)
@@ -197,14 +214,14 @@ func (t *Transport) run(under *renewal, old Tokens) {
 const maxAnswer = 1 << 16
 
 // request renews (RFC 6749 §6).
-func (t *Transport) request(ctx context.Context, old Tokens) (Tokens, error) {
+func (t *Transport) request(ctx context.Context, old Tokens, key string) (Tokens, error) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.Refresh.Reveal()}, "client_id": {t.options.ClientID}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.options.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return Tokens{}, fmt.Errorf("client: renew: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Idempotency-Key", token.NewID().String())
+	r.Header.Set("Idempotency-Key", key)
 	sent := time.Now()
 	response, err := t.options.Prover.RoundTrip(r)
 	if err != nil {
