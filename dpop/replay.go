@@ -37,24 +37,33 @@ const (
 	MaxMemory     = 1 << 24
 )
 
-// parts divides a memory: one client that makes proofs as fast as it can fills
-// the part that its key is in, and holds up no others.
-const parts = 64
+// keys is how many keys it takes to fill a memory: one that makes proofs as fast
+// as it can gets [ErrFull] for its own, and takes no room that others need.
+const keys = 64
 
-// A Memory remembers used proofs, at most so many: when it is full it refuses,
-// since whatever it forgot could be used again. Its size does not grow with
-// that of the proofs.
+// A Memory remembers used proofs, at most so many in all and so many of one key:
+// when it is full it refuses, since whatever it forgot could be used again. Its
+// size does not grow with that of the proofs.
 type Memory struct {
-	seed  maphash.Seed
-	parts [parts]part
+	seed          maphash.Seed
+	limit, perKey int
+
+	mu         sync.Mutex
+	began      time.Time // guarded by mu, as are the spans
+	young, old span      // this window, and the last
 }
 
-// A part remembers in two maps: those of this window, and those of the last.
-type part struct {
-	mu         sync.Mutex
-	limit      int
-	began      time.Time // guarded by mu, as are the maps
-	young, old map[[16]byte]struct{}
+// A span is what was used in one window.
+type span struct {
+	proofs map[[16]byte]struct{}
+	counts map[uint64]int // by a hash of the key's thumbprint
+}
+
+func newSpan() span { return span{map[[16]byte]struct{}{}, map[uint64]int{}} }
+
+func (s span) clear() {
+	clear(s.proofs)
+	clear(s.counts)
 }
 
 // NewMemory returns a memory of so many proofs: MinMemory to MaxMemory.
@@ -62,11 +71,7 @@ func NewMemory(proofs int) (*Memory, error) {
 	if proofs < MinMemory || proofs > MaxMemory {
 		return nil, fmt.Errorf("dpop: memory of %d proofs is outside %d to %d", proofs, MinMemory, MaxMemory)
 	}
-	m := &Memory{seed: maphash.MakeSeed()}
-	for i := range m.parts {
-		m.parts[i] = part{limit: proofs / parts, young: map[[16]byte]struct{}{}, old: map[[16]byte]struct{}{}}
-	}
-	return m, nil
+	return &Memory{seed: maphash.MakeSeed(), limit: proofs, perKey: proofs / keys, young: newSpan(), old: newSpan()}, nil
 }
 
 // Use implements [Replays].
@@ -74,44 +79,45 @@ func (m *Memory) Use(_ context.Context, u Use, now time.Time) error {
 	if u.Until.Sub(now) > Window {
 		return errors.New("dpop: a proof is remembered for a window at most")
 	}
-	// Seeded, so that nobody can look for keys that share another's part.
-	return m.parts[maphash.String(m.seed, u.Thumbprint)%parts].use(u.Fingerprint, now)
-}
-
-// Len returns how many proofs are remembered.
-func (m *Memory) Len() (n int) {
-	for i := range m.parts {
-		p := &m.parts[i]
-		p.mu.Lock()
-		n += len(p.young) + len(p.old)
-		p.mu.Unlock()
-	}
-	return n
-}
-
-func (p *part) use(id [16]byte, now time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch age := now.Sub(p.began); {
-	case age >= 2*Window:
-		clear(p.old)
-		clear(p.young)
-		p.began = now
-	case age >= Window:
-		p.old, p.young = p.young, p.old
-		clear(p.young)
-		p.began = now
-	case age < 0: // the clock was set back
-		p.began = now
-	}
-	_, young := p.young[id]
-	_, old := p.old[id]
+	// Seeded, so that nobody can look for keys that are counted with another's.
+	key := maphash.String(m.seed, u.Thumbprint)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(now)
+	_, young := m.young.proofs[u.Fingerprint]
+	_, old := m.old.proofs[u.Fingerprint]
 	switch {
 	case young || old:
 		return ErrReplayed
-	case len(p.young)+len(p.old) >= p.limit:
+	case m.young.counts[key]+m.old.counts[key] >= m.perKey, m.held() >= m.limit:
 		return ErrFull
 	}
-	p.young[id] = struct{}{}
+	m.young.proofs[u.Fingerprint] = struct{}{}
+	m.young.counts[key]++
 	return nil
+}
+
+// Len returns how many proofs are remembered.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held()
+}
+
+func (m *Memory) held() int { return len(m.young.proofs) + len(m.old.proofs) }
+
+// forget drops what nobody could use again.
+func (m *Memory) forget(now time.Time) {
+	switch age := now.Sub(m.began); {
+	case age >= 2*Window:
+		m.old.clear()
+		m.young.clear()
+		m.began = now
+	case age >= Window:
+		m.old, m.young = m.young, m.old
+		m.young.clear()
+		m.began = now
+	case age < 0: // the clock was set back
+		m.began = now
+	}
 }
