@@ -32,10 +32,6 @@ type Recorder struct {
 // maxEvents bounds the queue, and the batch that is stored at once.
 const maxEvents = 4096
 
-// gathering is how long renewals wait for other events to be stored with: a
-// statement for each few would cost the store more than what it is told of.
-const gathering = 10 * time.Millisecond
-
 // How many cheap events a second are kept, and how many at once: a flood shows,
 // and is a few megabytes a day.
 const (
@@ -89,11 +85,6 @@ func (r *Recorder) Run(ctx context.Context) {
 	for {
 		select {
 		case e := <-r.queue:
-			if e.Type == EventRenewed { // nobody looks for one at once
-				more, cancel := context.WithTimeout(ctx, gathering)
-				<-more.Done()
-				cancel()
-			}
 			r.write(ctx, e)
 		case <-ctx.Done():
 			for {

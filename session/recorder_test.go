@@ -65,12 +65,6 @@ func record(t *testing.T, store *eventStore) *recording {
 	return r
 }
 
-// pass lets what was recorded be written. It is for a synctest bubble.
-func pass() {
-	time.Sleep(20 * time.Millisecond)
-	synctest.Wait()
-}
-
 func (r *recording) lines() int { return strings.Count(r.log.String(), "\n") }
 
 func TestRecorderWritesToLogAndStoreInOrder(t *testing.T) {
@@ -84,14 +78,13 @@ func TestRecorderWritesToLogAndStoreInOrder(t *testing.T) {
 				Key: "k1", Time: given, Origin: session.Origin{Address: "192.0.2.0/24", UserAgent: "browser", RequestID: "r1"}},
 			{Type: session.EventSignOut},
 		}
-		began := time.Now().UTC()
 		for _, e := range sent {
 			r.Record(e)
 		}
-		pass()
+		synctest.Wait()
 		want := append([]session.Event(nil), sent...)
 		for i := range want {
-			want[i].Time = began
+			want[i].Time = time.Now().UTC()
 		}
 		want[1].Time = given.UTC()
 		if diff := cmp.Diff(want, r.store.events()); diff != "" {
@@ -132,7 +125,7 @@ func TestRecorderBoundsWhatAnybodyCauses(t *testing.T) {
 					for range 400 {
 						r.Record(e)
 					}
-					pass()
+					synctest.Wait()
 				}
 				return len(r.store.events()) - before
 			}
@@ -158,7 +151,7 @@ func TestRecorderNeverBlocksAndCountsWhatItDrops(t *testing.T) {
 		store := &eventStore{instead: func(context.Context) error { <-release; return nil }}
 		r := record(t, store)
 		r.Record(session.Event{Type: session.EventStarted})
-		pass() // the recorder is stuck with the first
+		synctest.Wait() // the recorder is stuck with the first
 		start := time.Now()
 		for range maxEvents + 1000 {
 			r.Record(session.Event{Type: session.EventRenewed})
@@ -170,12 +163,12 @@ func TestRecorderNeverBlocksAndCountsWhatItDrops(t *testing.T) {
 			t.Errorf("dropped %d, want what is over the bound: 1000", n)
 		}
 		close(release)
-		pass()
+		synctest.Wait()
 		if n := len(store.events()); n != 1+maxEvents {
 			t.Errorf("stored %d, want the first and a full queue", n)
 		}
 		r.Record(session.Event{Type: session.EventRenewed})
-		pass()
+		synctest.Wait()
 		if n := len(store.events()); n != 2+maxEvents {
 			t.Errorf("stored %d; want it to go on", n)
 		}
@@ -191,12 +184,12 @@ func TestRecorderGivesUpOnAStoreThatHangs(t *testing.T) {
 		store := &eventStore{instead: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		r := record(t, store)
 		r.Record(session.Event{Type: session.EventStarted})
-		pass()
+		synctest.Wait()
 		for range 5 {
 			r.Record(session.Event{Type: session.EventRenewed})
 		}
 		time.Sleep(time.Minute)
-		pass()
+		synctest.Wait()
 		if n := r.Dropped(); n != 6 {
 			t.Errorf("dropped %d, want 6", n)
 		}
@@ -215,7 +208,7 @@ func TestRecorderCountsWhatAFailingStoreLoses(t *testing.T) {
 		for range 7 {
 			r.Record(session.Event{Type: session.EventRenewed})
 		}
-		pass()
+		synctest.Wait()
 		if n := r.Dropped(); n != 7 {
 			t.Errorf("dropped %d, want 7", n)
 		}
@@ -232,7 +225,7 @@ func TestRecorderWritesWhatIsQueuedWhenItEnds(t *testing.T) {
 		}}
 		r := record(t, store)
 		r.Record(session.Event{Type: session.EventRenewed})
-		pass() // it is being written; the queue is empty
+		synctest.Wait() // it is being written; the queue is empty
 		for range maxEvents {
 			r.Record(session.Event{Type: session.EventRenewed})
 		}
@@ -269,7 +262,7 @@ func TestRecorderKeepsAnEventOnOneLine(t *testing.T) {
 		r := record(t, &eventStore{})
 		r.Record(session.Event{Type: session.EventSignInFailed, Origin: session.Origin{
 			UserAgent: "x\nlevel=INFO msg=session_started user=u_admin\r\n\x1b[2J", RequestID: "a\u2028b"}})
-		pass()
+		synctest.Wait()
 		r.stop()
 		if text := r.log.String(); r.lines() != 1 || strings.ContainsAny(text, "\r\x1b\u2028") {
 			t.Errorf("the log has %d lines: %q", r.lines(), text)
