@@ -19,7 +19,8 @@ const (
 	// knows the challenge then, but can carry no HttpOnly cookie away.
 	Registration Purpose = 'r'
 	// RegistrationAlone: the challenge suffices. It is for the answer to a
-	// navigation, which no script can read; Chromium sends no cookies with the
+	// navigation, which no script of the page can read, though a service worker
+	// of the site can; Chromium sends no cookies with the
 	// registration that follows one from another site.
 	RegistrationAlone Purpose = 'a'
 	// Renewal: of a session that is bound.
