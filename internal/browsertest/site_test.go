@@ -65,13 +65,16 @@ type answer struct {
 // newSite starts everything. Users "ada" and "bob" have accounts.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return newSiteOf(t, appHost, pawl.Options{}, func(p *pawl.Pawl) (http.Handler, error) {
-		mux := http.NewServeMux()
-		mux.Handle("/auth/", p.Handler())
-		mux.Handle("/.well-known/", p.Handler())
-		mux.Handle("/", p.Protect(http.HandlerFunc(application)))
-		return mux, nil
-	})
+	return newSiteOf(t, appHost, pawl.Options{}, protected)
+}
+
+// protected is the small application behind Pawl.
+func protected(p *pawl.Pawl) (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", p.Handler())
+	mux.Handle("/.well-known/", p.Handler())
+	mux.Handle("/", p.Protect(http.HandlerFunc(application)))
+	return mux, nil
 }
 
 // newSiteOf starts a site at another host, of another application, or with

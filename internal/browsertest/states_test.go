@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/pawlauth/pawl"
+	"github.com/pawlauth/pawl/httpapi"
 )
 
 // A state is a page as somebody may find it.
 type state struct {
 	name     string
 	signedIn bool
+	strict   bool              // of a site that requires sessions bound to a device
 	lead     func(*site, *tab) // to the page
 	status   int               // of the page; zero: 200
 	shown    string            // what the page must have, as a CSS selector
@@ -111,6 +115,8 @@ var states = []state{
 	{name: "signup-signed-in", signedIn: true, lead: at("/auth/signup"), shown: "form"},
 	{name: "signout", signedIn: true, lead: at("/auth/signout"), shown: ".person"},
 
+	{name: "unbound", strict: true, lead: at("/report"), status: 403, shown: "a.button"},
+
 	{name: "throttled", lead: func(s *site, b *tab) {
 		for range 40 {
 			s.guess("nobody-here")
@@ -122,17 +128,25 @@ var states = []state{
 // walk leads a browser of one language through all states, and shows each to
 // look.
 func walk(t *testing.T, in *browser, lang string, look func(t *testing.T, s *site, b *tab, st state)) {
-	s := newSite(t)
-	stranger, ada := s.newTab(t, in), s.newTab(t, in)
-	stranger.set(language(lang))
-	ada.set(language(lang))
+	s, strict := newSite(t), newSiteOf(t, appHost, pawl.Options{DeviceBinding: httpapi.BindingRequireAll}, protected)
+	stranger, ada, unbound := s.newTab(t, in), s.newTab(t, in), strict.newTab(t, in)
+	for _, b := range []*tab{stranger, ada, unbound} {
+		b.set(language(lang))
+	}
 	ada.signIn("ada")
+	unbound.open("/auth/signin")
+	unbound.fill("username", "ada")
+	unbound.fill("password", password)
+	unbound.follow("main button[type=submit]")
 	for _, agent := range []string{phone, firefox, "curl/8.5.0"} {
 		s.newDevice("ada", agent)
 	}
 	for _, st := range states {
-		b := stranger
-		if st.signedIn {
+		s, b := s, stranger
+		switch {
+		case st.strict:
+			s, b = strict, unbound
+		case st.signedIn:
 			b = ada
 		}
 		t.Run(st.name, func(t *testing.T) {
