@@ -11,7 +11,7 @@ import (
 
 // pgEngine measures the engine over PostgreSQL beside pgbench.
 func pgEngine(ctx context.Context, p *plan) error {
-	s, err := newShared(p)
+	s, err := newShared(p, nil)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type watch struct {
 // pgFeed ends sessions on one node, and asks two others, one that listens and
 // one that cannot, until they refuse the access token.
 func pgFeed(ctx context.Context, p *plan) error {
-	s, err := newShared(p)
+	s, err := newShared(p, nil)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // pgHTTP measures a node beside one signature, and then beside one commit.
 func pgHTTP(ctx context.Context, p *plan) error {
-	s, err := newShared(p)
+	s, err := newShared(p, nil)
 	if err != nil {
 		return err
 	}

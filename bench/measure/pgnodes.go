@@ -13,7 +13,7 @@ const mostNodes = 4
 // of what nodes with processors of their own would do; what each renewal takes
 // of the processors does.
 func pgNodes(ctx context.Context, p *plan) error {
-	s, err := newShared(p)
+	s, err := newShared(p, nil)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const looks = 20
 // pgSoak renews for long, and watches what that leaves behind. PostgreSQL is
 // left to clean up as it does by itself.
 func pgSoak(ctx context.Context, p *plan) error {
-	s, err := newShared(p)
+	s, err := newShared(p, nil)
 	if err != nil {
 		return err
 	}

@@ -19,15 +19,16 @@ import (
 )
 
 // A shared store is a PostgreSQL of one section's own, on disk, with every
-// setting as it is when installed: nothing is given up for speed.
+// setting as it is when installed but those that a section names: nothing is
+// given up for speed.
 type shared struct {
 	*pgtest.Cluster
 	postmaster cputime.Process // and so all others of the server
 }
 
 // newShared starts the server. It ends with the section.
-func newShared(p *plan) (*shared, error) {
-	s := &shared{Cluster: pgtest.NewCluster(p.stage, pgtest.Options{OnDisk: true})}
+func newShared(p *plan, settings map[string]string) (*shared, error) {
+	s := &shared{Cluster: pgtest.NewCluster(p.stage, pgtest.Options{OnDisk: true, Settings: settings})}
 	first := s.Exec("postgres", `SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)`)
 	pid, err := strconv.Atoi(first)
 	s.postmaster = cputime.Process{Name: "PostgreSQL", PID: pid}
