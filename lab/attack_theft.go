@@ -11,6 +11,8 @@ var theftAttacks = []Attack{
 		About: "The thief has a copy of all that the owner's browser holds, and comes with it when the owner has long renewed."},
 	{Name: "renew-behind", Title: "Stolen refresh token, one step behind for 20 rounds", run: renewBehind,
 		About: "The thief renews after the owner in every round, always with the token before the newest, as long as he gets tokens for it."},
+	{Name: "profile", Title: "Malware copies the whole browser profile's cookies", run: copyProfile,
+		About: "Malware on the owner's machine copies the cookies of the browser's profile, with the storage that lies beside them, once, and not what is only in a page's memory. The thief uses the copy an hour later, and every hour, while the owner goes on."},
 	{Name: "logout", Title: "Token copied before the owner signs out", run: afterLogout,
 		About: "The thief has a copy of all that the owner's browser holds. The owner signs out. The thief uses the copy."},
 }
@@ -134,6 +136,35 @@ func renewBehind(s *stage) Outcome {
 		}
 	}
 	return d.unended()
+}
+
+// away is longer than the access life.
+const away = time.Hour
+
+func copyProfile(s *stage) Outcome {
+	d := s.newDuel()
+	if _, ok := s.build.(stowing); !ok {
+		d.thief.access, d.thief.refresh = "", ""
+	}
+	if d.thief.access == "" && len(d.thief.jar) == 0 {
+		return notApplicable("The profile holds nothing of it: both tokens are in the page's memory, which script can read, and malware that stays.")
+	}
+	for range 10 {
+		if b, ok := s.build.(dated); ok {
+			s.fail(b.later(away, d.owner, d.thief))
+		}
+		s.did("An hour later the thief renews, if there is anything to renew, and uses what he has.")
+		d.renew(d.thief)
+		d.pass(lead)
+		s.did("The owner renews, and goes on.")
+		if d.renew(d.owner) {
+			return d.ended()
+		}
+	}
+	if d.whom(d.thief) == ada {
+		return elsewhere("The copy is as good as the original, and nothing tells the two apart.")
+	}
+	return refused("The copy has expired and cannot be renewed, and the owner goes on.")
 }
 
 func afterLogout(s *stage) Outcome {

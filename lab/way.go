@@ -29,7 +29,8 @@ func Ways() []Way {
 // A build is a bank that is running, and the clients that it was written with:
 // what its page does in a browser, each of these does on a [device].
 //
-// A build may also be a [renewing], a [dated], a [stored] or an [io.Closer].
+// A build may also be a [renewing], a [dated], a [stored], a [stowing] or an
+// [io.Closer].
 type build interface {
 	http.Handler
 	// signIn is what happens when a customer gives name and password.
@@ -60,4 +61,10 @@ type dated interface {
 type stored interface {
 	// copied returns every value in it, as it is there.
 	copied() ([]string, error)
+}
+
+// A stowing build's script keeps the tokens in storage, which the browser writes
+// into its profile; the others' scripts keep them in memory.
+type stowing interface {
+	stows()
 }

@@ -142,6 +142,9 @@ func (b *tokenBank) signOut(d *device) error {
 	return nil
 }
 
+// stows implements [stowing].
+func (b *tokenBank) stows() {}
+
 // copied implements [stored].
 func (b *tokenBank) copied() ([]string, error) {
 	b.mu.Lock()
