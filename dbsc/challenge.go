@@ -2,8 +2,10 @@ package dbsc
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pawlauth/pawl/token"
@@ -19,9 +21,9 @@ const (
 	// knows the challenge then, but can carry no HttpOnly cookie away.
 	Registration Purpose = 'r'
 	// RegistrationAlone: the challenge suffices. It is for the answer to a
-	// navigation, which no script of the page can read, though a service worker
-	// of the site can; Chromium sends no cookies with the
-	// registration that follows one from another site.
+	// navigation from another site, which no script of the page can read, though
+	// a service worker of the site can: Chromium sends no cookies with the
+	// registration that follows one.
 	RegistrationAlone Purpose = 'a'
 	// Renewal: of a session that is bound.
 	Renewal Purpose = 'n'
@@ -54,8 +56,19 @@ var ErrChallenge = errors.New("dbsc: not a challenge that can be answered now")
 
 const (
 	challengeRandom = 8
-	challengeBody   = 1 + len(token.ID{}) + 4 + 8 + challengeRandom
+	generationAt    = 1 + len(token.ID{})
+	generationSize  = 4
+	challengeBody   = generationAt + generationSize + 8 + challengeRandom
 )
+
+// cover makes the generation in the body of a challenge unreadable, and a
+// second time readable again. Whoever names a session may have a challenge, and
+// is not to learn from it whether its owner renews.
+func (s sealer) cover(body []byte) {
+	generation := body[generationAt : generationAt+generationSize]
+	rest := slices.Concat(body[:generationAt], body[generationAt+generationSize:])
+	subtle.XORBytes(generation, generation, s.tag(covering, rest)[:generationSize])
+}
 
 // Challenge returns the text of a challenge: 71 characters of base64url, no
 // two alike.
@@ -67,16 +80,18 @@ func (i *Issuer) Challenge(c Challenge) string {
 	var random [challengeRandom]byte
 	rand.Read(random[:])
 	body = append(body, random[:]...)
+	i.keys[0].cover(body)
 	return string(token.AppendBase64URL(nil, i.keys[0].seal(challenging, body)))
 }
 
 // ParseChallenge reads a challenge that can be answered now. The error is
 // [ErrChallenge].
 func (i *Issuer) ParseChallenge(text string, now time.Time) (c Challenge, err error) {
-	body, ok := i.open(challenging, text, challengeBody)
+	body, by, ok := i.open(challenging, text, challengeBody)
 	if !ok {
 		return Challenge{}, ErrChallenge
 	}
+	by.cover(body)
 	c.Purpose = Purpose(body[0])
 	body = body[1+copy(c.Session[:], body[1:]):]
 	c.Generation = binary.BigEndian.Uint32(body)

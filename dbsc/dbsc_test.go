@@ -273,6 +273,26 @@ func TestWhatBrowsersAreTold(t *testing.T) {
 	}
 }
 
+// Nobody learns from a challenge how often a session was renewed, nor from two
+// whether it was in between.
+func TestAChallengeHidesTheGeneration(t *testing.T) {
+	i, id := issuer(t, 1), token.NewID()
+	const at, size = 1 + len(id), 4
+	seen := make(map[string]bool)
+	for range 4 {
+		for _, generation := range []uint32{1, 2, 3} {
+			raw, err := token.AppendDecodedBase64URL(nil, i.Challenge(dbsc.Challenge{Purpose: dbsc.Renewal, Session: id, Generation: generation, Made: noon}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[string(raw[at:at+size])] = true
+		}
+	}
+	if len(seen) != 12 {
+		t.Errorf("12 challenges show %d values where the generation is", len(seen))
+	}
+}
+
 func FuzzProof(f *testing.F) {
 	c, d := chromium(f), dbsctest.NewDevice()
 	key, _, err := dbsc.Register(d.Register("c"))

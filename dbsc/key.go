@@ -79,7 +79,7 @@ func (i *Issuer) Identifier(id Identifier) string {
 // [ErrIdentifier].
 func (i *Issuer) ParseIdentifier(text string) (id Identifier, err error) {
 	id.text = unquote(text)
-	body, ok := i.open(identifying, id.text, identifierBody)
+	body, _, ok := i.open(identifying, id.text, identifierBody)
 	if !ok {
 		return Identifier{}, ErrIdentifier
 	}
@@ -113,6 +113,7 @@ type kind byte
 const (
 	identifying kind = 'i'
 	challenging kind = 'c'
+	covering    kind = 'g' // see cover
 )
 
 // A sealer tags with one key.
@@ -128,20 +129,22 @@ func (s sealer) tag(k kind, body []byte) []byte {
 	return s.mac.AppendSum(nil, message)[:tagSize]
 }
 
-// open returns the body of a text that was made for that.
-func (i *Issuer) open(k kind, text string, size int) ([]byte, bool) {
+// open returns the body of a text that was made for that, and who sealed it.
+func (i *Issuer) open(k kind, text string, size int) (body []byte, by sealer, ok bool) {
 	if len(text) != base64.RawURLEncoding.EncodedLen(size+tagSize) {
-		return nil, false
+		return nil, sealer{}, false
 	}
 	sealed, err := token.AppendDecodedBase64URL(nil, text)
 	if err != nil || len(sealed) != size+tagSize {
-		return nil, false
+		return nil, sealer{}, false
 	}
-	body, good := sealed[:size], false
+	body = sealed[:size]
 	for n := range i.keys {
-		good = hmac.Equal(i.keys[n].tag(k, body), sealed[size:]) || good
+		if hmac.Equal(i.keys[n].tag(k, body), sealed[size:]) {
+			by, ok = i.keys[n], true
+		}
 	}
-	return body, good
+	return body, by, ok
 }
 
 // unquote takes the quotes off a string of RFC 9651 §3.3.3. What we make has

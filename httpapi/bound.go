@@ -64,6 +64,12 @@ func newUsedChallenges() (usedChallenges, error) {
 	return usedChallenges{seen}, err
 }
 
+// oldJarLife is for how long a challenge is good that is answered with cookies
+// from before it was made. An old jar is taken but once a day, and must not be
+// taken for somebody who captured a proof that another node answered: a device
+// that comes back asks for a challenge first.
+const oldJarLife = time.Minute
+
 // use reports whether a challenge was not used before.
 func (u usedChallenges) use(challenge string) bool {
 	_, fresh := u.seen.SetIfAbsent(sha256.Sum256([]byte(challenge)), struct{}{})
@@ -75,14 +81,15 @@ func (a *API) devicePath() string   { return a.Prefix + "/dbsc/refresh" }
 
 // offerBinding asks the browser that has just signed in to bind the session.
 // What it answers is tied to this login by the challenge. A script that reads
-// the answer to its own request learns the challenge, but not the cookies, so
-// they must come along then.
+// the answer to its own request, and a service worker that reads any, learn the
+// challenge, but not the cookies, so they must come along wherever a browser
+// sends them.
 func (a *API) offerBinding(w http.ResponseWriter, r *http.Request, issued *session.Issued) {
 	if a.DBSC == nil || a.DeviceBinding == BindingOff || issued.Row.Transport != session.Cookie || !a.Guard.Proxies.HTTPS(r) {
 		return
 	}
 	purpose := dbsc.Registration
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		purpose = dbsc.RegistrationAlone
 	}
 	w.Header().Set(dbsc.RegistrationHeader, dbsc.Offer(a.registerPath(), a.DBSC.Challenge(dbsc.Challenge{
@@ -187,6 +194,9 @@ func (a *API) renewDevice(w http.ResponseWriter, r *http.Request) error {
 	challenge, err := a.DBSC.ParseChallenge(text, a.Guard.Now())
 	if err != nil || challenge.Purpose != dbsc.Renewal || challenge.Session != id.Session || !a.used.use(text) {
 		// A proof has no time of its own: whoever captured one has it for ever.
+		return a.challengeStranger(w, r, id)
+	}
+	if jar.Generation < challenge.Generation && a.Guard.Now().Sub(challenge.Made) > oldJarLife {
 		return a.challengeStranger(w, r, id)
 	}
 	if err := a.limitDevice(r, id.Session, ""); err != nil {

@@ -92,6 +92,34 @@ func TestACapturedProofUsesUpNothing(t *testing.T) {
 	}
 }
 
+// A proof that answers a challenge of a while ago takes no old jar: somebody may
+// have captured it where the session did not turn. The device itself is asked
+// for another proof, and comes back.
+//
+// Rows: 122, 228, A72.
+func TestAnOldProofTakesNoOldJar(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.browses(`,"remember":true`)
+	old := b.Value(httpauth.AccessCookie)
+	for range 3 {
+		w.wait(6 * time.Minute)
+		w.asks(b, "GET", "/app", "", 204)
+		w.wait(2 * time.Minute)
+		w.asks(b, "GET", "/app", "", 204) // settled
+	}
+	id, captured := w.current(b), b.Device.Prove(b.Challenge())
+	b.Set(httpauth.AccessCookie, old, "/")
+	w.send(renewal(b, captured)).want(403, "challenge")
+	if row := w.row(id); row.Ended() || !row.Binding.RolledBackAt.IsZero() {
+		t.Errorf("ended %t, rolled back at %v", row.Ended(), row.Binding.RolledBackAt)
+	}
+	w.wait(6 * time.Minute)
+	w.asks(b, "GET", "/app", "", 204)
+	if w.row(id).Binding.RolledBackAt.IsZero() {
+		t.Error("the return of the device is not recorded")
+	}
+}
+
 // Whoever has an identifier of his own causes no event for each request.
 //
 // Rows: 242.

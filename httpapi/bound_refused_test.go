@@ -28,12 +28,14 @@ func TestOneKeyIsBoundAndStays(t *testing.T) {
 	login := w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage, "Sec-Fetch-Mode: navigate")
 	login.want(200, "")
 	challenge := offered(t, login)
+	access, _ := login.cookie(httpauth.AccessCookie)
+	mine := "Cookie: " + accessPair(access)
 	codes := make([]int, 8)
 	devices := make([]*dbsctest.Device, len(codes))
 	var wait sync.WaitGroup
 	for i := range codes {
 		devices[i] = dbsctest.NewDevice()
-		wait.Go(func() { codes[i] = w.send(registration(devices[i].Register(challenge))).Code })
+		wait.Go(func() { codes[i] = w.send(registration(devices[i].Register(challenge), mine)).Code })
 	}
 	wait.Wait()
 	won := slices.Index(codes, 200)
@@ -41,12 +43,12 @@ func TestOneKeyIsBoundAndStays(t *testing.T) {
 		t.Fatalf("answered %v", codes)
 	}
 	// The winner may ask again, for the answer may be lost; it brings no tokens.
-	again := w.send(registration(devices[won].Register(challenge)))
+	again := w.send(registration(devices[won].Register(challenge), mine))
 	again.want(200, "")
 	if _, given := again.cookie(httpauth.AccessCookie); given {
 		t.Error("a registration that is repeated brings tokens")
 	}
-	w.send(registration(dbsctest.NewDevice().Register(challenge))).want(401, "login_required")
+	w.send(registration(dbsctest.NewDevice().Register(challenge), mine)).want(401, "login_required")
 }
 
 func registration(proof string, more ...string) *http.Request {
@@ -65,9 +67,15 @@ func offered(t *testing.T, a answer) string {
 
 // Rows: 223, 224, A73, A75.
 func TestRegistrationsThatAreRefused(t *testing.T) {
+	for _, mode := range []string{"cors", "navigate"} {
+		t.Run(mode, func(t *testing.T) { registrationsThatAreRefused(t, mode) })
+	}
+}
+
+func registrationsThatAreRefused(t *testing.T, mode string) {
 	w := newWorld(t)
 	d := dbsctest.NewDevice()
-	login := w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage, "Sec-Fetch-Mode: cors")
+	login := w.do("POST", "/auth/login", loginBody("ada", password, ""), jsonType, fromPage, "Sec-Fetch-Mode: "+mode)
 	challenge := offered(t, login)
 	access, _ := login.cookie(httpauth.AccessCookie)
 	other := w.start()
@@ -75,7 +83,8 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 	w.must(err)
 	mine := "Cookie: " + accessPair(access)
 	for name, r := range map[string]*http.Request{
-		// A script may have read this challenge; it cannot have read the cookie.
+		// A script or a service worker may have read this challenge; it cannot have
+		// read the cookie.
 		"without the cookie":            registration(d.Register(challenge)),
 		"with another session's cookie": registration(d.Register(challenge), cookies(other)),
 		"without a proof":               registration("", mine),
