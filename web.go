@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pawlauth/pawl/account"
 	"github.com/pawlauth/pawl/dbsc"
@@ -87,11 +88,11 @@ func (p *Pawl) wireHTTP() (web, error) {
 	if err != nil {
 		return web{}, err
 	}
-	atIssuer, err := newDPoP(p.data.Master.IssuerNonceKeys())
+	atIssuer, err := newDPoP(p.data.Master.IssuerNonceKeys(), p.clock.now())
 	if err != nil {
 		return web{}, err
 	}
-	atResource, err := newDPoP(p.data.Master.ResourceNonceKeys())
+	atResource, err := newDPoP(p.data.Master.ResourceNonceKeys(), p.clock.now())
 	if err != nil {
 		return web{}, err
 	}
@@ -118,9 +119,10 @@ func (p *Pawl) wireHTTP() (web, error) {
 	return web{guard, api, shown}, err
 }
 
-// newDPoP returns what judges proofs that need a nonce under one of the keys.
-func newDPoP(keys [][32]byte) (*dpop.Verifier, error) {
-	nonces, err := dpop.NewNonces(keys)
+// newDPoP returns what judges proofs that need a nonce under one of the keys,
+// and remembers from now on which were used.
+func newDPoP(keys [][32]byte, now time.Time) (*dpop.Verifier, error) {
+	nonces, err := dpop.NewNonces(keys, now)
 	if err != nil {
 		return nil, err
 	}

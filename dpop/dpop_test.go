@@ -53,7 +53,10 @@ func TestExamplesOfTheStandard(t *testing.T) {
 	}
 }
 
-var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var (
+	start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	begun = start.Add(-time.Hour) // the memory of used proofs
+)
 
 const target = "https://app.example/things"
 
@@ -65,7 +68,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	nonces, err := dpop.NewNonces([][32]byte{{1}})
+	nonces, err := dpop.NewNonces([][32]byte{{1}}, begun)
 	must(t, err)
 	memory, err := dpop.NewMemory(dpop.MinMemory)
 	must(t, err)
@@ -163,7 +166,7 @@ func TestEveryCheckOfAProof(t *testing.T) {
 	must(t, err)
 	y := string(point[33:])
 	beside := y[:31] + string([]byte{y[31] ^ 1})
-	resource, err := dpop.NewNonces([][32]byte{{2}})
+	resource, err := dpop.NewNonces([][32]byte{{2}}, begun)
 	must(t, err)
 	newest := w.Nonces.Newest(start)
 	iat := fmt.Sprintf(`"iat":%d`, start.Unix())
@@ -376,7 +379,7 @@ func TestAFloodOfAMillionProofs(t *testing.T) {
 
 // Rows: 212, 215
 func TestNoncesAreSharedByNodes(t *testing.T) {
-	one, err := dpop.NewNonces([][32]byte{{7}, {1}})
+	one, err := dpop.NewNonces([][32]byte{{7}, {1}}, begun)
 	must(t, err)
 	w := newWorld(t) // has key 1 alone, as a node that does not know the new key yet would
 	text := strings.Replace(w.claims(""), w.Nonces.Newest(start), one.Newest(start), 1)
@@ -390,6 +393,35 @@ func TestNoncesAreSharedByNodes(t *testing.T) {
 	}
 	if a, b := one.Newest(start), one.Newest(start.Add(time.Second)); a == b || len(a) != 32 {
 		t.Errorf("nonces %q and %q", a, b)
+	}
+}
+
+// What was used before the start is not remembered, so that a nonce of before is
+// none; those of the second of the start are not, whose half may be of before.
+//
+// Rows: 207, 213, A68
+func TestARestartTakesNoProofAgain(t *testing.T) {
+	before := newWorld(t)
+	used := before.sign(before.header(), before.claims(""))
+	for _, since := range []time.Duration{0, 300 * time.Millisecond, time.Second, time.Minute} {
+		now := start.Add(since)
+		nonces, err := dpop.NewNonces([][32]byte{{1}}, now)
+		must(t, err)
+		memory, err := dpop.NewMemory(dpop.MinMemory)
+		must(t, err)
+		after, err := dpop.New(dpop.Options{Nonces: nonces, Replays: memory})
+		must(t, err)
+		if _, err := after.Check([]string{used}, before.target(), now); !errors.Is(err, dpop.ErrNonce) {
+			t.Errorf("%v after: %v, want ErrNonce", since, err)
+		}
+		// Who is asked for another is served at once.
+		fresh := strings.Replace(before.claims(""), before.Nonces.Newest(start), nonces.Newest(now), 1)
+		if _, err := after.Check([]string{before.sign(before.header(), fresh)}, before.target(), now); err != nil {
+			t.Errorf("%v after, with the nonce of the new process: %v", since, err)
+		}
+	}
+	if _, err := dpop.NewNonces([][32]byte{{1}}, time.Time{}); err == nil {
+		t.Error("nonces since no time")
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 // a key can tell one beforehand. It is safe for concurrent use.
 type Nonces struct {
 	keys   []*token.MAC
+	first  int64 // seconds; older ones are not accepted
 	newest atomic.Pointer[nonce]
 }
 
@@ -39,20 +40,28 @@ type nonce struct {
 // NewNonces returns nonces that are made with the first key; those of every
 // key are honoured. An issuer and a resource need different keys, so that a
 // nonce of one is none at the other (RFC 9449 §9).
-func NewNonces(keys [][32]byte) (*Nonces, error) {
+//
+// Since is when the memory of used proofs begins, which is the start of the
+// process where it is in memory: a nonce that was made before is not accepted,
+// as a proof may have been used with it that nobody remembers.
+func NewNonces(keys [][32]byte, since time.Time) (*Nonces, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("dpop: a key is required to make nonces")
 	}
-	n := &Nonces{}
+	if since.IsZero() {
+		return nil, errors.New("dpop: say since when used proofs are remembered")
+	}
+	n := &Nonces{first: since.Truncate(time.Second).Add(time.Second).Unix()}
 	for _, key := range keys {
 		n.keys = append(n.keys, token.NewMAC(key[:]))
 	}
 	return n, nil
 }
 
-// Newest returns the nonce of this second: 32 characters of base64url.
+// Newest returns the nonce of this second, or of the first that is accepted: 32
+// characters of base64url.
 func (n *Nonces) Newest(now time.Time) string {
-	second := now.Unix()
+	second := max(now.Unix(), n.first)
 	if made := n.newest.Load(); made != nil && made.second == second {
 		return made.text
 	}
@@ -78,7 +87,7 @@ func (n *Nonces) accepts(text string, now time.Time) (until time.Time, ok bool) 
 	}
 	made := time.Unix(int64(binary.BigEndian.Uint64(body)), 0)
 	until = made.Add(NonceLife)
-	return until, genuine && !now.Add(clocks).Before(made) && now.Before(until)
+	return until, genuine && made.Unix() >= n.first && !now.Add(clocks).Before(made) && now.Before(until)
 }
 
 func appendTag(dst []byte, key *token.MAC, message []byte) []byte {

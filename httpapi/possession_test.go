@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl/dpop"
 	"github.com/pawlauth/pawl/dpop/client"
@@ -12,7 +13,7 @@ import (
 )
 
 func judge(keys [][32]byte, used dpop.Replays) *dpop.Verifier {
-	nonces, err := dpop.NewNonces(keys)
+	nonces, err := dpop.NewNonces(keys, time.Unix(1, 0))
 	if err != nil {
 		panic(err)
 	}
