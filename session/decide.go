@@ -118,7 +118,7 @@ func (r *Row) needsWitness() bool { return r.Transport == Cookie && r.Binding.Ki
 // unchanged is the change that changes nothing, to start from.
 func (r *Row) unchanged() Change {
 	return Change{
-		ID: r.ID, From: r.Generation, Generation: r.Generation, RotatedAt: r.RotatedAt,
+		ID: r.ID, From: r.Generation, Bound: r.Binding.Kind, Generation: r.Generation, RotatedAt: r.RotatedAt,
 		PriorUsedAt: r.PriorUsedAt, LateRepeats: r.LateRepeats, KeyHash: r.KeyHash,
 		LastSeen: r.LastSeen, RolledBackAt: r.Binding.RolledBackAt,
 	}

@@ -96,10 +96,13 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // A Change is what one decision does to a row, as a compare-and-swap: it
-// applies only to a row that is in generation From and has not ended.
+// applies only to a row that is in generation From, is bound as Bound says, and
+// has not ended. A binding changes what a renewal must prove: one that was
+// decided before it is decided anew.
 type Change struct {
-	ID   ID
-	From uint32
+	ID    ID
+	From  uint32
+	Bound BindingKind
 
 	Generation   uint32
 	RotatedAt    time.Time

@@ -44,8 +44,8 @@ type Ratchet interface {
 	Load(ctx context.Context, ids []ID) ([]Row, time.Time, error)
 
 	// Replace applies each change as [Row.Apply] says, if its row is in
-	// generation From and has not ended; otherwise that change fails with
-	// [ErrConflict] and the others go on. It waits for no other change of a
+	// generation From, is bound as Bound says, and has not ended; otherwise that
+	// change fails with [ErrConflict] and the others go on. It waits for no other change of a
 	// row: one that is under way is a conflict too. The result has one error for each
 	// change, in order. No two changes name one session. An end also adds the
 	// session to the feed of ended ones, at once with it.

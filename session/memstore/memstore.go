@@ -82,7 +82,7 @@ func (s *Store) Replace(_ context.Context, changes []session.Change) []error {
 	errs := make([]error, len(changes))
 	for i, c := range changes {
 		row, ok := s.row(c.ID)
-		if !ok || row.Ended() || row.Generation != c.From {
+		if !ok || row.Ended() || row.Generation != c.From || row.Binding.Kind != c.Bound {
 			errs[i] = session.ErrConflict
 			continue
 		}

@@ -160,7 +160,7 @@ func drawRow(t *rapid.T, r *session.Row, now time.Time) {
 
 func drawChange(t *rapid.T, row session.Row, now time.Time) session.Change {
 	c := session.Change{
-		ID: row.ID, From: row.Generation, RotatedAt: drawTime(t, now, "to rotated"), PriorUsedAt: drawMaybe(t, now, "to prior used"),
+		ID: row.ID, From: row.Generation, Bound: row.Binding.Kind, RotatedAt: drawTime(t, now, "to rotated"), PriorUsedAt: drawMaybe(t, now, "to prior used"),
 		LateRepeats: rapid.Uint8().Draw(t, "to late repeats"), LastSeen: now.Truncate(time.Hour),
 		RolledBackAt: drawMaybe(t, now, "to rolled back"),
 	}

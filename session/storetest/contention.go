@@ -16,7 +16,7 @@ var contentionTests = []tierTest{
 	{name: "LateRepeatsAddUp", run: raceLateRepeats},
 	{name: "ConfirmNeverReachesTheNextGeneration", run: raceConfirm},
 	{name: "OneBindWins", run: raceBind},
-	{name: "BindAndTurnKeepEachOther", run: raceBindReplace},
+	{name: "BindAndTurnExcludeEachOther", run: raceBindReplace},
 	{name: "OneEndTells", run: raceEnd},
 	{name: "EndIsNeverUndone", run: raceEndReplace},
 	{name: "LoadReadsTheClockFirst", run: raceClock},

@@ -121,7 +121,8 @@ func (s *flawed) Replace(_ context.Context, changes []session.Change) []error {
 	for i, c := range changes {
 		row, ok := s.look(c.ID, "replace without a lock")
 		if !ok || stopped || (row.Ended() && !s.has("replace renews the ended")) ||
-			(row.Generation != c.From && !s.has("replace ignores the generation")) {
+			(row.Generation != c.From && !s.has("replace ignores the generation")) ||
+			(row.Binding.Kind != c.Bound && !s.has("replace ignores the binding")) {
 			errs[i] = session.ErrConflict
 			stopped = s.has("replace stops at a conflict")
 			continue

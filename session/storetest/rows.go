@@ -19,7 +19,7 @@ var rowTests = []tierTest{
 	{name: "ReplaceTurns", run: replaceTurns},
 	{name: "ReplaceWithinAGenerationKeepsWhatCameBetween", run: replaceWithin},
 	{name: "ReplaceEnds", run: replaceEnds},
-	{name: "ReplaceRefusesAnotherGeneration", run: replaceConflict},
+	{name: "ReplaceRefusesAnotherGenerationOrBinding", run: replaceConflict},
 	{name: "ReplaceRefusesTheEnded", run: replaceEnded},
 	{name: "ReplaceAnswersEachChangeInOrder", run: replaceMixed},
 	{name: "ReplaceAppliesAsRowApplySays", run: replaceApplies, unsound: true},
@@ -201,6 +201,17 @@ func replaceConflict(b *bench) {
 			c.From, c.End = from, end
 			if err := b.replace(c); !errors.Is(err, session.ErrConflict) {
 				b.Errorf("Replace from generation %d of 5, end %q: %v, want ErrConflict", from, end, err)
+			}
+		}
+	}
+	for _, bound := range []session.BindingKind{session.Unbound, session.DPoP} {
+		for _, end := range []session.Reason{"", session.ReasonReuse} {
+			for _, steps := range []uint32{0, 1} {
+				c := turned(row, b.clock.Advance(time.Second))
+				c.Bound, c.End, c.Generation = bound, end, row.Generation+steps
+				if err := b.replace(c); !errors.Is(err, session.ErrConflict) {
+					b.Errorf("Replace of a row as bound to %q, end %q, by %d: %v, want ErrConflict", bound, end, steps, err)
+				}
 			}
 		}
 	}

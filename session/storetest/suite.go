@@ -201,7 +201,7 @@ func (b *bench) wantIDs(what string, want, got []session.ID) {
 // turned is the change that an engine makes of a row when it turns now.
 func turned(row session.Row, now time.Time) session.Change {
 	return session.Change{
-		ID: row.ID, From: row.Generation, Generation: row.Generation + 1, RotatedAt: now, PriorUsedAt: now,
+		ID: row.ID, From: row.Generation, Bound: row.Binding.Kind, Generation: row.Generation + 1, RotatedAt: now, PriorUsedAt: now,
 		LateRepeats: row.LateRepeats << 1, KeyHash: session.KeyHash{7}, LastSeen: now.Truncate(time.Hour),
 		RolledBackAt: row.Binding.RolledBackAt,
 	}

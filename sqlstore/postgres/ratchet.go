@@ -104,19 +104,19 @@ func uuids(ids []session.ID) [][16]byte {
 }
 
 // The three ways in which [session.Row.Apply] changes a row, on the condition
-// that it has not ended; and the first use of a generation. With arguments for
+// that it is bound as before and has not ended; and the first use of a generation. With arguments for
 // constants, a CASE keeps what it does not choose from being computed, and
 // overflowing, only if its condition excludes it on both sides.
 var (
-	turning = newSwap(`id uuid, was int8, rolled_back_at timestamptz, generation int8, rotated_at timestamptz, prior_used_at timestamptz,
-			late_repeats int2, key_hash bytea, last_seen timestamptz`, sqlLive,
+	turning = newSwap(`id uuid, was int8, bound text, rolled_back_at timestamptz, generation int8, rotated_at timestamptz, prior_used_at timestamptz,
+			late_repeats int2, key_hash bytea, last_seen timestamptz`, sqlBoundSo,
 		`generation = v.generation, rotated_at = v.rotated_at, confirmed_at = NULL,
 			prior_used_at = v.prior_used_at, key_hash = v.key_hash, last_seen = v.last_seen,
 			late_repeats = v.late_repeats | CASE WHEN v.generation - v.was BETWEEN 0 AND 7 THEN ((s.late_repeats::int << (v.generation - v.was)::int) & 255)::smallint ELSE 0::smallint END,
 			`+sqlRolledBack)
-	noting = newSwap(`id uuid, was int8, rolled_back_at timestamptz, late_repeats int2`, sqlLive,
+	noting = newSwap(`id uuid, was int8, bound text, rolled_back_at timestamptz, late_repeats int2`, sqlBoundSo,
 		`late_repeats = s.late_repeats | v.late_repeats, `+sqlRolledBack)
-	ending = newSwap(`id uuid, was int8, reason text`, sqlLive,
+	ending = newSwap(`id uuid, was int8, bound text, reason text`, sqlBoundSo,
 		`ended_at = `+sqlNow+`, end_reason = v.reason, salt = `+noSalt)
 	confirming = newSwap(`id uuid, was int8`, sqlUnused, `confirmed_at = `+sqlNow)
 )
@@ -124,6 +124,7 @@ var (
 const (
 	// It only moves forward; greatest passes over NULL, which is never.
 	sqlRolledBack = `rolled_back_at = greatest(s.rolled_back_at, v.rolled_back_at)`
+	sqlBoundSo    = `s.binding = v.bound AND ` + sqlLive
 	noSalt        = `'\x00000000000000000000000000000000'`
 
 	sqlUnused   = `confirmed_at IS NULL AND ` + sqlLive
@@ -135,6 +136,7 @@ type swaps struct {
 	turns struct {
 		ids         [][16]byte
 		was, to     []int64
+		bound       []string
 		rolledBack  []*time.Time
 		rotated     []time.Time
 		priorUsed   []*time.Time
@@ -145,12 +147,14 @@ type swaps struct {
 	notes struct {
 		ids         [][16]byte
 		was         []int64
+		bound       []string
 		rolledBack  []*time.Time
 		lateRepeats []int16
 	}
 	ends struct {
 		ids     [][16]byte
 		was     []int64
+		bound   []string
 		reasons []string
 	}
 }
@@ -161,16 +165,18 @@ func newSwaps(changes []session.Change) *swaps {
 		switch c := &changes[i]; {
 		case c.End != "":
 			e := &s.ends
-			e.ids, e.was, e.reasons = append(e.ids, c.ID), append(e.was, int64(c.From)), append(e.reasons, string(c.End))
+			e.ids, e.was, e.bound = append(e.ids, c.ID), append(e.was, int64(c.From)), append(e.bound, string(c.Bound))
+			e.reasons = append(e.reasons, string(c.End))
 		case c.Generation != c.From:
 			t := &s.turns
 			t.ids, t.was, t.to = append(t.ids, c.ID), append(t.was, int64(c.From)), append(t.to, int64(c.Generation))
+			t.bound = append(t.bound, string(c.Bound))
 			t.rolledBack, t.rotated = append(t.rolledBack, orNever(c.RolledBackAt)), append(t.rotated, c.RotatedAt)
 			t.priorUsed, t.lateRepeats = append(t.priorUsed, orNever(c.PriorUsedAt)), append(t.lateRepeats, int16(c.LateRepeats))
 			t.keyHashes, t.lastSeen = append(t.keyHashes, hashArg(c.KeyHash)), append(t.lastSeen, c.LastSeen)
 		default:
 			n := &s.notes
-			n.ids, n.was = append(n.ids, c.ID), append(n.was, int64(c.From))
+			n.ids, n.was, n.bound = append(n.ids, c.ID), append(n.was, int64(c.From)), append(n.bound, string(c.Bound))
 			n.rolledBack, n.lateRepeats = append(n.rolledBack, orNever(c.RolledBackAt)), append(n.lateRepeats, int16(c.LateRepeats))
 		}
 	}
@@ -180,13 +186,13 @@ func newSwaps(changes []session.Change) *swaps {
 // kinds returns the changes, kind by kind.
 func (s *swaps) kinds() (all []changes) {
 	if t := &s.turns; len(t.ids) > 0 {
-		all = append(all, changes{turning, t.ids, []any{t.ids, t.was, t.rolledBack, t.to, t.rotated, t.priorUsed, t.lateRepeats, t.keyHashes, t.lastSeen}})
+		all = append(all, changes{turning, t.ids, []any{t.ids, t.was, t.bound, t.rolledBack, t.to, t.rotated, t.priorUsed, t.lateRepeats, t.keyHashes, t.lastSeen}})
 	}
 	if n := &s.notes; len(n.ids) > 0 {
-		all = append(all, changes{noting, n.ids, []any{n.ids, n.was, n.rolledBack, n.lateRepeats}})
+		all = append(all, changes{noting, n.ids, []any{n.ids, n.was, n.bound, n.rolledBack, n.lateRepeats}})
 	}
 	if e := &s.ends; len(e.ids) > 0 {
-		all = append(all, changes{ending, e.ids, []any{e.ids, e.was, e.reasons}})
+		all = append(all, changes{ending, e.ids, []any{e.ids, e.was, e.bound, e.reasons}})
 	}
 	return all
 }

@@ -75,9 +75,9 @@ func idList(ids []session.ID) string {
 }
 
 // The three ways in which [session.Row.Apply] changes a row. Each is a
-// compare-and-swap on the generation and on not having ended.
+// compare-and-swap on the generation, the binding and on not having ended.
 const (
-	sqlSwap = ` WHERE id = ? AND generation = ? AND ` + sqlLive
+	sqlSwap = ` WHERE id = ? AND generation = ? AND binding = ? AND ` + sqlLive
 	// It only moves forward; NULL is never.
 	sqlRolledBack = `rolled_back_at = nullif(max(ifnull(rolled_back_at, 0), ifnull(?, 0)), 0)`
 
@@ -97,12 +97,13 @@ type swap struct {
 func newSwap(c *session.Change) swap {
 	switch {
 	case c.End != "":
-		return swap{query: sqlEnd, stamped: true, args: []any{nil, string(c.End), c.ID[:], c.From}}
+		return swap{query: sqlEnd, stamped: true, args: []any{nil, string(c.End), c.ID[:], c.From, string(c.Bound)}}
 	case c.Generation != c.From:
 		return swap{query: sqlTurn, args: []any{c.Generation, c.RotatedAt.UnixMicro(), micros(c.PriorUsedAt),
-			c.LateRepeats, c.Generation - c.From, hashArg(c.KeyHash), c.LastSeen.UnixMicro(), micros(c.RolledBackAt), c.ID[:], c.From}}
+			c.LateRepeats, c.Generation - c.From, hashArg(c.KeyHash), c.LastSeen.UnixMicro(), micros(c.RolledBackAt),
+			c.ID[:], c.From, string(c.Bound)}}
 	default:
-		return swap{query: sqlNote, args: []any{c.LateRepeats, micros(c.RolledBackAt), c.ID[:], c.From}}
+		return swap{query: sqlNote, args: []any{c.LateRepeats, micros(c.RolledBackAt), c.ID[:], c.From, string(c.Bound)}}
 	}
 }
 
