@@ -233,8 +233,10 @@ func transact(ctx context.Context, conn *pgx.Conn, lines []*line) (left []*line,
 			l.err = nil
 		case failed == nil:
 			l.err = session.ErrConflict
-		case state(failed) == "": // of the connection: the rest is not known
-			return append(left, lines[i:]...), failed
+		case state(failed) == "":
+			// Of the connection: the rest is not known. The driver's own error may
+			// say that it is safe to try again, which is true of its last call only.
+			return append(left, lines[i:]...), fmt.Errorf("%w: %v", errPipeline, failed)
 		default:
 			left = append(left, l)
 			if err == nil || isContention(failed) {
